@@ -1,0 +1,9 @@
+import ArgumentParser
+
+/// The single executable: `argv[1]` picks the role or the operator command.
+@main
+struct KarsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kars",
+        abstract: "Runs AI agents in hardened sandboxes: no credential in the agent, every call governed and recorded.")
+}
