@@ -1,0 +1,4 @@
+extension Bench {
+    /// Every case, one line each, alphabetical.
+    static let cases: [Case] = []
+}

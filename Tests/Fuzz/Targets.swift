@@ -1,0 +1,4 @@
+extension Fuzz {
+    /// Every target, one line each, alphabetical.
+    static let targets: [Target] = []
+}
