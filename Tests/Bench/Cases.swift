@@ -1,4 +1,6 @@
 extension Bench {
     /// Every case, one line each, alphabetical.
-    static let cases: [Case] = []
+    static let cases: [Case] = [
+        json
+    ]
 }

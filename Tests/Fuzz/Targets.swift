@@ -1,4 +1,6 @@
 extension Fuzz {
     /// Every target, one line each, alphabetical.
-    static let targets: [Target] = []
+    static let targets: [Target] = [
+        jsonTarget
+    ]
 }

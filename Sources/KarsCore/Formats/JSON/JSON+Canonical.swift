@@ -16,6 +16,10 @@ extension JSONWriter {
         switch value {
         case .null, .bool, .string: self.value(value)
         case .number(let number):
+            if number.isShortInteger {
+                self.number(number)
+                return
+            }
             let double = number.double
             guard double.isFinite else {
                 throw JSONError(

@@ -127,33 +127,21 @@ struct JSONLexer {
 
     /// The first position from `start` that holds a quote, a backslash, a control character or a non-ASCII byte.
     ///
-    /// Sixteen bytes at a time: seen as signed, control characters and non-ASCII bytes are one comparison.
+    /// Sixteen bytes at a time: seen as signed, control characters and non-ASCII bytes are one comparison. The mask's type
+    /// is spelled out because the operators otherwise resolve to generic ones, fifty times slower.
     @inline(__always)
     private func endOfPlainASCII(from start: Int) -> Int {
         var position = start
         let base = UnsafeRawPointer(bytes.baseAddress.unsafelyUnwrapped)
         while position &+ 16 <= end {
-            let mask = Self.special((base + position).loadUnaligned(as: SIMD16<Int8>.self))
-            let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
-            if words[0] | words[1] != 0 {
-                return words[0] != 0
-                    ? position &+ words[0].trailingZeroBitCount >> 3
-                    : position &+ 8 &+ words[1].trailingZeroBitCount >> 3
-            }
+            let chunk = (base + position).loadUnaligned(as: SIMD16<Int8>.self)
+            let special: SIMDMask<SIMD16<Int8>> =
+                (chunk .< SIMD16(repeating: 0x20)) .| (chunk .== SIMD16(repeating: 0x22)) .| (chunk .== SIMD16(repeating: 0x5c))
+            if let offset = Self.firstSet(special) { return position &+ offset }
             position &+= 16
         }
-        while position < end, Self.isPlain(bytes[position]) { position &+= 1 }
+        while position < end, bytes[position] < 0x80, !Self.mustBeEscaped(bytes[position]) { position &+= 1 }
         return position
-    }
-
-    @inline(__always)
-    private static func special(_ chunk: SIMD16<Int8>) -> SIMDMask<SIMD16<Int8>> {
-        (chunk .< SIMD16(repeating: 0x20)) .| (chunk .== SIMD16(repeating: 0x22)) .| (chunk .== SIMD16(repeating: 0x5c))
-    }
-
-    @inline(__always)
-    private static func isPlain(_ byte: UInt8) -> Bool {
-        byte >= 0x20 && byte < 0x80 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
     /// The first position from `start` that a writer must escape: a quote, a backslash or a control character.
@@ -161,19 +149,31 @@ struct JSONLexer {
         var position = start
         let base = UnsafeRawPointer(text.baseAddress.unsafelyUnwrapped)
         while position &+ 16 <= text.count {
-            let chunk = (base + position).loadUnaligned(as: SIMD16<UInt8>.self)
-            let mask =
-                (chunk .< SIMD16(repeating: 0x20)) .| (chunk .== SIMD16(repeating: 0x22)) .| (chunk .== SIMD16(repeating: 0x5c))
-            let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
-            if words[0] | words[1] != 0 {
-                return words[0] != 0
-                    ? position &+ words[0].trailingZeroBitCount >> 3
-                    : position &+ 8 &+ words[1].trailingZeroBitCount >> 3
-            }
+            let chunk = (base + position).loadUnaligned(as: SIMD16<Int8>.self)
+            // With the top bit flipped, signed order is unsigned order; SSE2 compares signed bytes only.
+            let flipped = chunk ^ SIMD16(repeating: .min)
+            let special: SIMDMask<SIMD16<Int8>> =
+                (flipped .< SIMD16(repeating: 0x20 ^ .min)) .| (chunk .== SIMD16(repeating: 0x22))
+                .| (chunk .== SIMD16(repeating: 0x5c))
+            if let offset = firstSet(special) { return position &+ offset }
             position &+= 16
         }
-        while position < text.count, text[position] >= 0x20, text[position] != 0x22, text[position] != 0x5c { position &+= 1 }
+        while position < text.count, !mustBeEscaped(text[position]) { position &+= 1 }
         return position
+    }
+
+    /// Index of the first lane that is set: lanes are bytes of all ones or all zeros, lowest first on little-endian machines.
+    @inline(__always)
+    private static func firstSet(_ mask: SIMDMask<SIMD16<Int8>>) -> Int? {
+        let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
+        if words[0] | words[1] == 0 { return nil }
+        return words[0] != 0
+            ? words[0].littleEndian.trailingZeroBitCount >> 3 : 8 &+ words[1].littleEndian.trailingZeroBitCount >> 3
+    }
+
+    @inline(__always)
+    private static func mustBeEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
     @inline(__always)

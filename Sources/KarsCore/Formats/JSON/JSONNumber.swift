@@ -24,6 +24,12 @@ package struct JSONNumber: Sendable {
     /// The nearest double; infinite when the number is beyond its range.
     package var double: Double { Double(lexeme) ?? .nan }
 
+    /// An integer of at most 15 digits, whose lexeme is its canonical form.
+    var isShortInteger: Bool {
+        let text = lexeme.utf8
+        return text.count <= 15 && text.allSatisfy { $0 < UInt8(ascii: ":") && $0 != UInt8(ascii: ".") } && lexeme != "-0"
+    }
+
     // MARK: Exact decimal value
 
     private struct Decimal: Equatable {
