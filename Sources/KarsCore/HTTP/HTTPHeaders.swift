@@ -122,9 +122,12 @@ package struct HTTPHeaders: Sendable {
     }
 
     private mutating func add(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
+        var value = value[...]
+        while value.first?.isBlank == true { value = value.dropFirst() }
+        while value.last?.isBlank == true { value = value.dropLast() }
         let isWellFormed =
             !name.isEmpty && name.count <= UInt16.max && value.count <= 1 << 20 && name.allSatisfy(\.isTokenCharacter)
-            && value.allSatisfy(\.isFieldValueCharacter) && value.first?.isBlank != true && value.last?.isBlank != true
+            && value.allSatisfy(\.isFieldValueCharacter)
         guard isWellFormed else {
             if malformedName == nil { malformedName = String(decoding: name.prefix(64), as: UTF8.self) }
             return
