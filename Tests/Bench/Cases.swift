@@ -3,5 +3,6 @@ extension Bench {
     static let cases: [Case] = [
         blockList,
         json,
+        policy,
     ]
 }
