@@ -3,5 +3,6 @@ extension Fuzz {
     static let targets: [Target] = [
         jsonTarget,
         sseTarget,
+        yamlTarget,
     ]
 }

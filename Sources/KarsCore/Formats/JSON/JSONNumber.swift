@@ -75,11 +75,30 @@ package struct JSONNumber: Sendable {
     /// ECMA-262 Number::toString, which RFC 8785 §3.2.2.3 prescribes: Swift's shortest digits, laid out ECMAScript's way.
     static func ecmaScriptText(of value: Double) -> String {
         if value == 0 { return "0" }
+        let (digits, scale) = shortestDigits(value.magnitude.description)
+        let sign = value < 0 ? "-" : ""
+        let zeros = { (count: Int) in String(repeating: "0", count: count) }
+        switch scale {
+        case digits.count...21 where digits.count <= 21:
+            return sign + digits + zeros(scale - digits.count)
+        case 1...21:
+            return sign + digits.prefix(scale) + "." + digits.dropFirst(scale)
+        case -5...0:
+            return sign + "0." + zeros(-scale) + digits
+        default:
+            let power = scale - 1
+            let mantissa = digits.count == 1 ? digits : digits.prefix(1) + "." + digits.dropFirst()
+            return sign + mantissa + (power < 0 ? "e-" : "e+") + String(power.magnitude)
+        }
+    }
+
+    /// What Swift's description of a positive float says as 0.DIGITS × 10^scale, no zero at either end of the digits.
+    static func shortestDigits(_ description: String) -> (digits: String, scale: Int) {
         var digits: [UInt8] = []
         var point = 0
         var exponent = 0
         var seenPoint = false
-        var rest = value.magnitude.description.utf8[...]
+        var rest = description.utf8[...]
         while let byte = rest.popFirst() {
             switch byte {
             case UInt8(ascii: "."): seenPoint = true
@@ -94,23 +113,7 @@ package struct JSONNumber: Sendable {
         let leading = digits.prefix { $0 == UInt8(ascii: "0") }.count
         digits.removeFirst(leading)
         while digits.last == UInt8(ascii: "0") { digits.removeLast() }
-        // The value is 0.DIGITS × 10^scale.
-        let scale = point - leading + exponent
-        let sign = value < 0 ? "-" : ""
-        let all = String(decoding: digits, as: UTF8.self)
-        let zeros = { (count: Int) in String(repeating: "0", count: count) }
-        switch scale {
-        case digits.count...21 where digits.count <= 21:
-            return sign + all + zeros(scale - digits.count)
-        case 1...21:
-            return sign + all.prefix(scale) + "." + all.dropFirst(scale)
-        case -5...0:
-            return sign + "0." + zeros(-scale) + all
-        default:
-            let power = scale - 1
-            let mantissa = digits.count == 1 ? all : all.prefix(1) + "." + all.dropFirst()
-            return sign + mantissa + (power < 0 ? "e-" : "e+") + String(power.magnitude)
-        }
+        return (String(decoding: digits, as: UTF8.self), point - leading + exponent)
     }
 }
 
