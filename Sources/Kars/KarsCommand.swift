@@ -2,8 +2,11 @@ import ArgumentParser
 
 /// The single executable: `argv[1]` picks the role or the operator command.
 @main
-struct KarsCommand: ParsableCommand {
+struct KarsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kars",
-        abstract: "Runs AI agents in hardened sandboxes: no credential in the agent, every call governed and recorded.")
+        abstract: "Runs AI agents in hardened sandboxes: no credential in the agent, every call governed and recorded.",
+        subcommands: [
+            EgressGuardCommand.self
+        ])
 }

@@ -81,21 +81,38 @@ package struct GuardRule: Equatable, Sendable {
 
 /// The rules of one address family, as text for `iptables-restore --noflush` and as a reference for what it reads back.
 package struct GuardRules: Equatable, Sendable {
-    package static let filterChain = "KARS-EGRESS"
-    package static let natChain = "KARS-REDIRECT"
+    /// One of our chains and where it hangs.
+    package struct Chain: Equatable, Sendable {
+        package let table: String
+        /// The built-in chain that jumps to ours, before anything else.
+        package let hook: String
+        package let name: String
+        package let rules: [GuardRule]
+    }
+
     /// Marks connections that the router opened or accepted (`kars` in ASCII).
     package static let connectionMark = "0x6b617273"
 
     package let family: GuardPlan.Family
-    package let filter: [GuardRule]
-    package let nat: [GuardRule]
+    /// In the order of installation: what closes comes before what redirects.
+    package let chains: [Chain]
+
+    package var count: Int { chains.reduce(0) { $0 + $1.rules.count } }
 
     init(_ plan: GuardPlan, family: GuardPlan.Family) {
         self.family = family
         let exemptions = Set(plan.exemptions).filter { $0.destination.ip.isV6 == (family == .v6) }
             .sorted { ($0.destination.description, $0.uid) < ($1.destination.description, $1.uid) }
-        filter = Self.filter(plan, family, exemptions)
-        nat = Self.nat(plan, exemptions)
+        let loopback = family == .v4 ? "127.0.0.0/8" : "::1/128"
+        chains = [
+            Chain(table: "filter", hook: "OUTPUT", name: "KARS-EGRESS", rules: Self.filter(plan, family, exemptions)),
+            // A socket bound to another device keeps that device when its connection is redirected to loopback, and the
+            // packet would leave on the wire. Only here, after all routing, is the real device known.
+            Chain(
+                table: "mangle", hook: "POSTROUTING", name: "KARS-WIRE",
+                rules: [GuardRule(name: "loopback addresses stay off the wire", specification: "-d \(loopback) ! -o lo -j DROP")]),
+            Chain(table: "nat", hook: "OUTPUT", name: "KARS-REDIRECT", rules: Self.nat(plan, exemptions)),
+        ]
     }
 
     private static func filter(_ plan: GuardPlan, _ family: GuardPlan.Family, _ exemptions: [GuardPlan.Exemption]) -> [GuardRule]
@@ -130,6 +147,13 @@ package struct GuardRules: Equatable, Sendable {
             add("protected port \(port)", refuse("-p tcp -m tcp --dport \(port) "))
         }
         add("loopback", "-o lo -j ACCEPT")
+        // What the nat table redirected still counts as going out by the device of its first destination.
+        let here = family == .v4 ? "127.0.0.1/32" : "::1/128"
+        for (transport, port) in [("tcp", plan.proxyPort), ("tcp", plan.dnsPort), ("udp", plan.dnsPort)] {
+            add(
+                "\(transport) redirected to \(port)",
+                "-d \(here) -p \(transport) -m \(transport) --dport \(port) -m conntrack --ctstate DNAT -j ACCEPT")
+        }
         for exemption in exemptions {
             let match = Self.match(exemption)
             add("mark UID \(exemption.uid) to \(exemption.destination)", "\(match) \(mark)")
@@ -172,69 +196,58 @@ package struct GuardRules: Equatable, Sendable {
 // MARK: - Text for the kernel
 
 extension GuardRules {
-    /// How often OUTPUT already jumps to our chains, counted by `jumps(in:)`.
-    package struct Jumps: Equatable, Sendable {
-        package var filter = 0
-        package var nat = 0
-
-        package init(filter: Int = 0, nat: Int = 0) {
-            self.filter = filter
-            self.nat = nat
+    /// Input of `iptables-restore --noflush`: each table changes in one step. Declaring a chain empties it, and the jumps that
+    /// `saved` (the output of iptables-save) has are removed before one is put first, so a second run gives the same rules.
+    /// The filter table comes first: should a later step fail, everything is closed rather than open.
+    package func restoreText(replacing saved: String = "") -> String {
+        let tables = SavedTables(saved)
+        var lines: [String] = []
+        for chain in chains {
+            let jump = "-j \(chain.name)"
+            lines += ["*\(chain.table)", ":\(chain.name) - [0:0]"]
+            lines += Array(repeating: "-D \(chain.hook) \(jump)", count: tables.jumps(to: chain))
+            lines.append("-I \(chain.hook) 1 \(jump)")
+            for rule in chain.rules { lines += ["# \(rule.name)", "-A \(chain.name) \(rule.specification)"] }
+            lines.append("COMMIT")
         }
-    }
-
-    /// Input of `iptables-restore --noflush`: each table changes in one step. Declaring a chain empties it, and existing
-    /// jumps are removed before one is put first, so a second run gives the same rules. The filter table comes first: should
-    /// the second step fail, everything is closed rather than open.
-    package func restoreText(replacing jumps: Jumps = Jumps()) -> String {
-        table("filter", Self.filterChain, filter, jumps.filter) + table("nat", Self.natChain, nat, jumps.nat)
-    }
-
-    private func table(_ table: String, _ chain: String, _ rules: [GuardRule], _ jumps: Int) -> String {
-        var lines = ["*\(table)", ":\(chain) - [0:0]"]
-        lines += Array(repeating: "-D OUTPUT -j \(chain)", count: jumps)
-        lines.append("-I OUTPUT 1 -j \(chain)")
-        for rule in rules { lines += ["# \(rule.name)", "-A \(chain) \(rule.specification)"] }
-        lines.append("COMMIT")
         return lines.joined(separator: "\n") + "\n"
     }
 
-    package static func jumps(in saved: String) -> Jumps {
+    /// Whether `saved` jumps to any chain of ours.
+    package func isPresent(in saved: String) -> Bool {
         let tables = SavedTables(saved)
-        return Jumps(
-            filter: tables.rules("filter", "OUTPUT").count { $0 == NormalRule("-j \(filterChain)") },
-            nat: tables.rules("nat", "OUTPUT").count { $0 == NormalRule("-j \(natChain)") })
+        return chains.contains { tables.jumps(to: $0) > 0 }
     }
 
     /// How the output of `iptables-save` differs from these rules, one sentence per difference; empty when it does not.
     package func differences(from saved: String) -> [String] {
         let tables = SavedTables(saved)
-        return differences("filter", Self.filterChain, filter, tables) + differences("nat", Self.natChain, nat, tables)
+        return chains.flatMap { differences($0, tables) }
     }
 
-    private func differences(_ table: String, _ chain: String, _ expected: [GuardRule], _ tables: SavedTables) -> [String] {
-        guard tables.hasTable(table) else { return ["\(family.rawValue) table \(table) was not read back"] }
+    private func differences(_ chain: Chain, _ tables: SavedTables) -> [String] {
+        let place = "\(family.rawValue) \(chain.table)"
+        guard tables.hasTable(chain.table) else { return ["\(place) was not read back"] }
         var differences: [String] = []
-        let output = tables.rules(table, "OUTPUT")
-        let jumps = output.count { $0 == NormalRule("-j \(chain)") }
+        let jumps = tables.jumps(to: chain)
         if jumps != 1 {
-            differences.append("\(family.rawValue) \(table): OUTPUT jumps to \(chain) \(jumps) times, expected once")
-        } else if let first = output.first, first != NormalRule("-j \(chain)") {
+            differences.append("\(place): \(chain.hook) jumps to \(chain.name) \(jumps) times, expected once")
+        } else if let first = tables.rules(chain.table, chain.hook).first, first != NormalRule("-j \(chain.name)") {
             differences.append(
-                "\(family.rawValue) \(table): OUTPUT begins with `\(first)`, expected the jump to \(chain) before anything else")
+                "\(place): \(chain.hook) begins with `\(first)`, expected the jump to \(chain.name) before anything else")
         }
-        let found = tables.rules(table, chain)
-        for (number, rule) in expected.enumerated() {
-            let place = "\(family.rawValue) rule \(number + 1) of \(chain) (\(rule.name))"
-            guard number < found.count else {
-                differences.append("\(place) is missing: expected `\(rule.specification)`")
-                continue
+        // The shortest edit, so that one missing rule is reported as one, not as a shift of all that follow.
+        let found = tables.rules(chain.table, chain.name)
+        for change in found.difference(from: chain.rules.map { NormalRule($0.specification) }) {
+            switch change {
+            case .remove(let offset, _, _):
+                let rule = chain.rules[offset]
+                differences.append(
+                    "\(family.rawValue) rule \(offset + 1) of \(chain.name) (\(rule.name)) is missing: expected `\(rule.specification)`"
+                )
+            case .insert(let offset, let rule, _):
+                differences.append("\(family.rawValue) \(chain.name) has `\(rule)` as rule \(offset + 1), which is not ours")
             }
-            guard found[number] != NormalRule(rule.specification) else { continue }
-            differences.append("\(place) differs: expected `\(rule.specification)`, the kernel has `\(found[number])`")
-        }
-        for surplus in found.dropFirst(expected.count) {
-            differences.append("\(family.rawValue) \(chain) has a rule that is not ours: `\(surplus)`")
         }
         return differences
     }
@@ -262,6 +275,10 @@ private struct SavedTables {
 
     func hasTable(_ table: String) -> Bool { chains[table] != nil }
     func rules(_ table: String, _ chain: String) -> [NormalRule] { chains[table]?[chain] ?? [] }
+    func jumps(to chain: GuardRules.Chain) -> Int {
+        let jump = NormalRule("-j \(chain.name)")
+        return rules(chain.table, chain.hook).count { $0 == jump }
+    }
 }
 
 /// A rule as an unordered set of matches and one target, so that what versions and back ends print differently compares equal.

@@ -23,12 +23,24 @@ import Testing
                 -A KARS-EGRESS -p tcp -m tcp --dport 9090 -j REJECT --reject-with tcp-reset
                 # loopback
                 -A KARS-EGRESS -o lo -j ACCEPT
+                # tcp redirected to 8444
+                -A KARS-EGRESS -d 127.0.0.1/32 -p tcp -m tcp --dport 8444 -m conntrack --ctstate DNAT -j ACCEPT
+                # tcp redirected to 8453
+                -A KARS-EGRESS -d 127.0.0.1/32 -p tcp -m tcp --dport 8453 -m conntrack --ctstate DNAT -j ACCEPT
+                # udp redirected to 8453
+                -A KARS-EGRESS -d 127.0.0.1/32 -p udp -m udp --dport 8453 -m conntrack --ctstate DNAT -j ACCEPT
                 # refuse TCP
                 -A KARS-EGRESS -p tcp -j REJECT --reject-with tcp-reset
                 # refuse everything else
                 -A KARS-EGRESS -j REJECT --reject-with icmp-admin-prohibited
                 # drop
                 -A KARS-EGRESS -j DROP
+                COMMIT
+                *mangle
+                :KARS-WIRE - [0:0]
+                -I POSTROUTING 1 -j KARS-WIRE
+                # loopback addresses stay off the wire
+                -A KARS-WIRE -d 127.0.0.0/8 ! -o lo -j DROP
                 COMMIT
                 *nat
                 :KARS-REDIRECT - [0:0]
@@ -50,12 +62,15 @@ import Testing
 
     @Test func `IPv6 differs by neighbour discovery and the kind of refusal`() {
         let v4 = GuardPlan().rules(for: .v4), v6 = GuardPlan().rules(for: .v6)
-        #expect(v4.nat == v6.nat)
-        let only = v6.filter.filter { !v4.filter.contains($0) }
+        #expect(v4.chains[2] == v6.chains[2])
+        let only = v6.chains[0].rules.filter { !v4.chains[0].rules.contains($0) }
         #expect(
             only.map(\.specification) == [
                 "-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j ACCEPT", "-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT",
                 "-p ipv6-icmp -m icmp6 --icmpv6-type 136 -j ACCEPT", "-p ipv6-icmp -m icmp6 --icmpv6-type 143 -j ACCEPT",
+                "-d ::1/128 -p tcp -m tcp --dport 8444 -m conntrack --ctstate DNAT -j ACCEPT",
+                "-d ::1/128 -p tcp -m tcp --dport 8453 -m conntrack --ctstate DNAT -j ACCEPT",
+                "-d ::1/128 -p udp -m udp --dport 8453 -m conntrack --ctstate DNAT -j ACCEPT",
                 "-j REJECT --reject-with icmp6-adm-prohibited",
             ])
     }
@@ -65,11 +80,11 @@ import Testing
         plan.exemptions = [.init(uid: 1002, destination: try #require(SocketAddress("10.96.0.1:443")))]
         let rules = plan.rules(for: .v4)
         let match = "-d 10.96.0.1/32 -p tcp -m tcp --dport 443 -m owner --uid-owner 1002"
-        let accept = try #require(rules.filter.firstIndex { $0.specification == "\(match) -j ACCEPT" })
-        let refuse = try #require(rules.filter.firstIndex { $0.name == "refuse TCP" })
+        let accept = try #require(rules.chains[0].rules.firstIndex { $0.specification == "\(match) -j ACCEPT" })
+        let refuse = try #require(rules.chains[0].rules.firstIndex { $0.name == "refuse TCP" })
         #expect(accept < refuse)
-        let exempt = try #require(rules.nat.firstIndex { $0.specification == "\(match) -j RETURN" })
-        let redirect = try #require(rules.nat.firstIndex { $0.specification.contains("REDIRECT") })
+        let exempt = try #require(rules.chains[2].rules.firstIndex { $0.specification == "\(match) -j RETURN" })
+        let redirect = try #require(rules.chains[2].rules.firstIndex { $0.specification.contains("REDIRECT") })
         #expect(exempt < redirect)
         #expect(plan.rules(for: .v6) == GuardPlan().rules(for: .v6))
     }
@@ -100,18 +115,18 @@ import Testing
             let rules = plan.rules(for: family)
             #expect(rules == plan.rules(for: family))
             #expect(rules.restoreText() == plan.rules(for: family).restoreText())
-            #expect(rules.filter.last?.specification == "-j DROP")
-            let loopback = try #require(rules.filter.firstIndex { $0.name == "loopback" })
+            #expect(rules.chains[0].rules.last?.specification == "-j DROP")
+            let loopback = try #require(rules.chains[0].rules.firstIndex { $0.name == "loopback" })
             for port in plan.routerPorts + plan.protectedPorts {
                 let position = try #require(
-                    rules.filter.firstIndex {
+                    rules.chains[0].rules.firstIndex {
                         $0.specification.hasPrefix("-p tcp -m tcp --dport \(port) -j \(plan.answersRefusals ? "REJECT" : "DROP")")
                     })
                 #expect(position < loopback)
             }
-            let accepts = rules.filter.filter { $0.specification.contains("-j ACCEPT") }
+            let accepts = rules.chains[0].rules.filter { $0.specification.contains("-j ACCEPT") }
             let known = plan.exemptions.filter { $0.destination.ip.isV6 == (family == .v6) }
-            #expect(accepts.count == 3 + (family == .v6 ? 4 : 0) + Set(known).count)
+            #expect(accepts.count == 6 + (family == .v6 ? 4 : 0) + Set(known).count)
             #expect(rules.differences(from: rules.restoreText().replacingFirstJumps()) == [])
 
             // Adding an allowance keeps every rule that was there, in its order, the drop last.
@@ -119,8 +134,8 @@ import Testing
             more.exemptions.append(.init(uid: 1002, destination: try #require(SocketAddress("9.9.9.9:443"))))
             more.exemptions.append(.init(uid: 1002, destination: try #require(SocketAddress("[2620:fe::fe]:443"))))
             let wider = more.rules(for: family)
-            #expect(wider.filter.filter { rules.filter.contains($0) } == rules.filter)
-            #expect(wider.filter.last == rules.filter.last)
+            #expect(wider.chains[0].rules.filter { rules.chains[0].rules.contains($0) } == rules.chains[0].rules)
+            #expect(wider.chains[0].rules.last == rules.chains[0].rules.last)
         }
     }
 
@@ -136,13 +151,15 @@ import Testing
     }
 
     @Test func `existing jumps are removed before one is put first`() {
-        let text = GuardPlan().rules(for: .v4).restoreText(replacing: .init(filter: 2, nat: 1))
+        let saved =
+            "*filter\n-A OUTPUT -j KARS-EGRESS\n-A OUTPUT -j X\n-A OUTPUT -j KARS-EGRESS\nCOMMIT\n*nat\n-A OUTPUT -j KARS-REDIRECT\nCOMMIT\n"
+        let rules = GuardPlan().rules(for: .v4)
+        let text = rules.restoreText(replacing: saved)
         #expect(text.contains("-D OUTPUT -j KARS-EGRESS\n-D OUTPUT -j KARS-EGRESS\n-I OUTPUT 1 -j KARS-EGRESS\n"))
         #expect(text.contains(":KARS-REDIRECT - [0:0]\n-D OUTPUT -j KARS-REDIRECT\n-I OUTPUT 1 -j KARS-REDIRECT\n"))
-        #expect(
-            GuardRules.jumps(
-                in: "*filter\n-A OUTPUT -j KARS-EGRESS\n-A OUTPUT -j X\n-A OUTPUT -j KARS-EGRESS\nCOMMIT\n*nat\nCOMMIT\n")
-                == .init(filter: 2, nat: 0))
+        #expect(text.contains(":KARS-WIRE - [0:0]\n-I POSTROUTING 1 -j KARS-WIRE\n"))
+        #expect(rules.isPresent(in: saved))
+        #expect(!rules.isPresent(in: "*filter\n-A OUTPUT -j X\nCOMMIT\n"))
     }
 
     @Test func `plans that contradict themselves are refused`() throws {
@@ -176,26 +193,31 @@ import Testing
     @Test func `each missing, changed, moved or added rule is named`() {
         let lines = Self.saved.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         for (index, line) in lines.enumerated() where line.hasPrefix("-A KARS") {
+            let name = String(lines[index - 1].dropFirst(2))
             var fewer = lines
             fewer.remove(at: index)
-            #expect(!Self.rules.differences(from: fewer.joined(separator: "\n")).isEmpty, "without \(line)")
+            let missing = Self.rules.differences(from: fewer.joined(separator: "\n"))
+            #expect(missing.count == 1)
+            #expect(missing.first?.contains("(\(name)) is missing") == true, "without \(line)")
             var changed = lines
             changed[index] += " --unknown"
             let differences = Self.rules.differences(from: changed.joined(separator: "\n"))
-            #expect(differences.count == 1)
-            #expect(differences.first?.contains("rule ") == true)
-            if lines[index + 1].hasPrefix("# "), index + 2 < lines.count {
+            #expect(differences.count == 2)
+            #expect(differences.first?.contains("(\(name)) is missing") == true)
+            #expect(differences.last?.contains("which is not ours") == true)
+            if index + 2 < lines.count, lines[index + 1].hasPrefix("# ") {
                 var moved = lines
                 moved.swapAt(index, index + 2)
                 #expect(Self.rules.differences(from: moved.joined(separator: "\n")).count == 2, "swapped \(line)")
             }
         }
         let open = Self.saved.replacing("-A KARS-EGRESS -j DROP\n", "-A KARS-EGRESS -j DROP\n-A KARS-EGRESS -j ACCEPT\n")
-        #expect(Self.rules.differences(from: open) == ["IPv4 KARS-EGRESS has a rule that is not ours: `-j ACCEPT`"])
+        #expect(Self.rules.differences(from: open) == ["IPv4 KARS-EGRESS has `-j ACCEPT` as rule 14, which is not ours"])
         #expect(
             Self.rules.differences(
                 from: Self.saved.replacing("--dport 8446 -j REJECT --reject-with tcp-reset", "--dport 8446 -j ACCEPT")) == [
-                    "IPv4 rule 5 of KARS-EGRESS (router port 8446) differs: expected `-p tcp -m tcp --dport 8446 -j REJECT --reject-with tcp-reset`, the kernel has `-p tcp -m tcp --dport 8446 -j ACCEPT`"
+                    "IPv4 rule 5 of KARS-EGRESS (router port 8446) is missing: expected `-p tcp -m tcp --dport 8446 -j REJECT --reject-with tcp-reset`",
+                    "IPv4 KARS-EGRESS has `-p tcp -m tcp --dport 8446 -j ACCEPT` as rule 5, which is not ours",
                 ])
     }
 
@@ -210,13 +232,15 @@ import Testing
             Self.rules.differences(from: Self.saved.replacing(jump, "-A OUTPUT -p tcp -j ACCEPT\n" + jump)) == [
                 "IPv4 filter: OUTPUT begins with `-p tcp -j ACCEPT`, expected the jump to KARS-EGRESS before anything else"
             ])
-        #expect(Self.rules.differences(from: "").count == 2)
+        #expect(Self.rules.differences(from: "").count == 3)
     }
 }
 
 extension String {
     /// As iptables-save would write what iptables-restore reads.
-    fileprivate func replacingFirstJumps() -> String { replacing("-I OUTPUT 1 ", "-A OUTPUT ") }
+    fileprivate func replacingFirstJumps() -> String {
+        replacing("-I OUTPUT 1 ", "-A OUTPUT ").replacing("-I POSTROUTING 1 ", "-A POSTROUTING ")
+    }
 
     /// The standard library alone has no replacement of substrings.
     fileprivate func replacing(_ old: String, _ new: String) -> String {
