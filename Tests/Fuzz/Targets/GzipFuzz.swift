@@ -15,7 +15,7 @@ extension Fuzz {
         precondition((try? Gzip.decompress(Gzip.compress(whole), limit: whole.count)) == whole)
     }
 
-    private static let limits = GzipLimits(maxBytes: 1 << 20)
+    private static let limits = GzipLimits(maxBytes: 64 << 10)
 
     private static func outcome(_ parts: [ArraySlice<UInt8>], pieces: Int) -> [UInt8]? {
         var decoder = GzipDecoder(limits: limits)

@@ -73,7 +73,8 @@ struct YAMLEmitter {
     static func isPlain(_ text: String) -> Bool {
         guard let first = text.unicodeScalars.first, let last = text.unicodeScalars.last else { return false }
         guard isPlainStart(first), last != " ", last != ":" else { return false }
-        guard text != "-", !text.hasPrefix("- "), !text.hasPrefix("---"), !text.hasPrefix("...") else { return false }
+        // By bytes: a mark that combines with the space would hide it from a comparison of characters.
+        guard text != "-", !["- ", "---", "..."].contains(where: { text.utf8.starts(with: $0.utf8) }) else { return false }
         var previous: Unicode.Scalar = " "
         for scalar in text.unicodeScalars {
             guard isPrintable(scalar), scalar != "\t" else { return false }
@@ -81,7 +82,7 @@ struct YAMLEmitter {
             if scalar == " ", previous == ":" { return false }
             previous = scalar
         }
-        guard (try? YAMLScalar.untagged(text)) == .string(text) else { return false }
+        guard YAMLScalar.untagged(text) == .string(text) else { return false }
         return !isAmbiguous(text)
     }
 
@@ -145,12 +146,13 @@ struct YAMLEmitter {
 
     private mutating func block(_ text: String, indentation: Int) {
         // `-` drops the last line break, `+` keeps all of them, neither keeps one.
-        let body = text.hasSuffix("\n") ? String(text.dropLast()) : text
-        append(text.hasSuffix("\n") ? (body.hasSuffix("\n") ? "|+" : "|") : "|-")
-        for line in body.split(separator: "\n", omittingEmptySubsequences: false) {
+        let isOpen = text.utf8.last != UInt8(ascii: "\n")
+        let body = isOpen ? text.utf8[...] : text.utf8.dropLast()
+        append(isOpen ? "|-" : body.last == UInt8(ascii: "\n") ? "|+" : "|")
+        for line in body.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             append("\n")
             if !line.isEmpty { indent(indentation) }
-            append(String(line))
+            bytes.append(contentsOf: line)
         }
     }
 

@@ -15,16 +15,16 @@ enum YAMLScalar: Equatable {
 
     static func resolve(_ scalar: YAMLEventReader.Scalar) throws(Refusal) -> YAMLScalar {
         guard let tag = scalar.tag else {
-            return scalar.isPlain ? try untagged(scalar.text) : .string(scalar.text)
+            return scalar.isPlain ? untagged(scalar.text) : .string(scalar.text)
         }
         guard tag.hasPrefix(tagPrefix) else { return .string(scalar.text) }
         switch tag.dropFirst(tagPrefix.count) {
         case "str", "timestamp", "merge": return .string(scalar.text)
-        case "null": return try expect(try untagged(scalar.text), "!!null") { $0 == .null }
-        case "bool": return try expect(try untagged(scalar.text), "!!bool") { if case .bool = $0 { true } else { false } }
-        case "int": return try expect(try untagged(scalar.text), "!!int") { if case .integer = $0 { true } else { false } }
+        case "null": return try expect(untagged(scalar.text), "!!null") { $0 == .null }
+        case "bool": return try expect(untagged(scalar.text), "!!bool") { if case .bool = $0 { true } else { false } }
+        case "int": return try expect(untagged(scalar.text), "!!int") { if case .integer = $0 { true } else { false } }
         case "float":
-            return try expect(try untagged(scalar.text), "!!float") {
+            return try expect(untagged(scalar.text), "!!float") {
                 switch $0 {
                 case .integer, .float, .notFinite: true
                 case .null, .bool, .string: false
@@ -46,7 +46,7 @@ enum YAMLScalar: Equatable {
 
     // MARK: Without a tag
 
-    static func untagged(_ text: String) throws(Refusal) -> YAMLScalar {
+    static func untagged(_ text: String) -> YAMLScalar {
         switch text {
         case "", "~", "null", "Null", "NULL": return .null
         case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y": return .bool(true)
@@ -56,58 +56,50 @@ enum YAMLScalar: Equatable {
         default: break
         }
         guard let first = text.utf8.first, "+-.0123456789".utf8.contains(first) else { return .string(text) }
-        return try number(text.filter { $0 != "_" }) ?? .string(text)
+        return number(text.filter { $0 != "_" }) ?? .string(text)
     }
 
-    private static func number(_ text: String) throws(Refusal) -> YAMLScalar? {
-        switch integer(text) {
-        case .value(let lexeme): return .integer(JSONNumber(checkedLexeme: lexeme))
-        case .tooLarge(isDecimal: false): throw Refusal(reason: "expected an integer of at most 64 bits")
-        case .tooLarge(isDecimal: true), .none: break
-        }
-        guard isFloat(text) else { return nil }
-        guard let value = Double(text), value.isFinite else { return nil }
-        if isJSONNumber(text) { return .float(JSONNumber(checkedLexeme: text)) }
-        return .float(JSONNumber(value))
+    private static func number(_ text: String) -> YAMLScalar? {
+        if let lexeme = integer(text) { return .integer(JSONNumber(checkedLexeme: lexeme)) }
+        guard isFloat(text), let value = Double(text), value.isFinite else { return nil }
+        return .float(isJSONNumber(text) ? JSONNumber(checkedLexeme: text) : JSONNumber(value))
     }
 
-    private enum Integer {
-        case value(String)
-        case tooLarge(isDecimal: Bool)
-        case none
-    }
-
-    /// As Go's `ParseInt` with base 0: the base follows from a prefix, a leading zero alone means octal.
-    private static func integer(_ text: String) -> Integer {
+    /// As Go's `ParseInt` with base 0: the base follows from a prefix, a leading zero alone means octal. Nil beyond 64 bits,
+    /// where decimal digits become a float and others remain a string.
+    private static func integer(_ text: String) -> String? {
         var digits = text.utf8[...]
         let isNegative = digits.first == UInt8(ascii: "-")
         if isNegative || digits.first == UInt8(ascii: "+") { digits.removeFirst() }
-        var radix = 10
-        if digits.first == UInt8(ascii: "0"), digits.count > 1 {
-            digits.removeFirst()
-            switch digits.first.map({ $0 | 0x20 }) {
-            case UInt8(ascii: "x"): radix = 16
-            case UInt8(ascii: "o"): radix = 8
-            case UInt8(ascii: "b"): radix = 2
-            default: radix = 0
-            }
-            if radix == 0 { radix = 8 } else { digits.removeFirst() }
-        }
-        guard !digits.isEmpty, digits.first != UInt8(ascii: "+"), digits.first != UInt8(ascii: "-") else { return .none }
+        let radix = takeRadix(&digits)
+        guard !digits.isEmpty else { return nil }
         var magnitude: UInt64 = 0
-        var overflows = false
         for digit in digits {
-            guard let value = Character(Unicode.Scalar(digit)).hexDigitValue, value < radix else { return .none }
+            guard let value = Character(Unicode.Scalar(digit)).hexDigitValue, value < radix else { return nil }
             let (product, high) = magnitude.multipliedReportingOverflow(by: UInt64(radix))
             let (sum, carry) = product.addingReportingOverflow(UInt64(value))
-            overflows = overflows || high || carry
+            if high || carry { return nil }
             magnitude = sum
         }
-        // A leading zero alone reads as decimal again once it is too long: the text is a valid float.
-        let isDecimal = radix == 10 || (radix == 8 && text.utf8.allSatisfy { $0 | 0x20 != UInt8(ascii: "o") })
-        let isBeyond = overflows || (isNegative && magnitude > UInt64(Int64.max) + 1)
-        guard !isBeyond else { return .tooLarge(isDecimal: isDecimal) }
-        return .value((isNegative && magnitude > 0 ? "-" : "") + String(magnitude))
+        guard !isNegative || magnitude <= Int64.min.magnitude else { return nil }
+        return (isNegative && magnitude > 0 ? "-" : "") + String(magnitude)
+    }
+
+    private static func takeRadix(_ digits: inout Substring.UTF8View) -> Int {
+        guard digits.count > 1, digits.first == UInt8(ascii: "0") else { return 10 }
+        digits.removeFirst()
+        switch digits.first.map({ $0 | 0x20 }) {
+        case UInt8(ascii: "x"):
+            digits.removeFirst()
+            return 16
+        case UInt8(ascii: "o"):
+            digits.removeFirst()
+            return 8
+        case UInt8(ascii: "b"):
+            digits.removeFirst()
+            return 2
+        default: return 8
+        }
     }
 
     /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
@@ -130,9 +122,9 @@ enum YAMLScalar: Equatable {
     }
 
     private static func takeDigits(_ rest: inout Substring.UTF8View) -> Int {
-        let digits = rest.prefix { $0 &- UInt8(ascii: "0") < 10 }.count
-        rest.removeFirst(digits)
-        return digits
+        let count = rest.prefix { $0 &- UInt8(ascii: "0") < 10 }.count
+        rest.removeFirst(count)
+        return count
     }
 
     /// Whether a float can keep its digits in JSON as they are.

@@ -63,7 +63,7 @@ import Testing
         ".inf", "-.INF", ".nan", "1:30", "-1:2:3.5", "2001-01-01", "2001-01-01T00:00:00Z", "=", "<<", ",a", "a\tb", "\u{7f}",
         "\u{85}",
         "\u{feff}a",
-        "\u{2028}", "a\u{0}b", "\u{ffff}", "\r\n", "\\", "1e400",
+        "\u{2028}", "a\u{0}b", "\u{ffff}", "\r\n", "\\", "1e400", "- \u{5c4}", "a: \u{5c4}", "---\u{5c4}",
     ])
     func `strings that would be something else are quoted`(text: String) throws {
         let emitted = YAML.emit(.string(text))

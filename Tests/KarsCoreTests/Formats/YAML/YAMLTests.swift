@@ -14,7 +14,7 @@ import Testing
 
     // MARK: Scalars
 
-    /// As sigs.k8s.io/yaml resolves them.
+    /// Recorded from `kubectl patch --local -o json`.
     @Test(
         arguments: [
             ("v", "v"), ("true", true), ("True", true), ("TRUE", true), ("yes", true), ("Yes", true), ("YES", true), ("on", true),
@@ -38,6 +38,10 @@ import Testing
             ("! 12", "12"),
             ("!local 12", "12"), ("!!timestamp 2001-01-01", "2001-01-01"), ("inf", "inf"), ("nan", "nan"), ("{a: b}", ["a": "b"]),
             ("\"\\u00e9\\x41\\U0001f600\"", "éA😀"), ("'it''s'", "it's"), ("=", "="), ("<<", "<<"),
+            ("0xFFFFFFFFFFFFFFFFF", "0xFFFFFFFFFFFFFFFFF"), ("1__0", 10), ("_1", "_1"), ("0_7", 7), (".5_0", 0.5), ("+0o7", 7),
+            ("-0x1F", -31), ("0B11", 3), ("0O17", 15), ("00", 0), ("007", 7), ("-08", -8), ("1e+", "1e+"), ("1.e5", 100_000),
+            (".e5", ".e5"), ("-.", "-."), ("!!int 0x10", 16), ("!!float 0x10", 16), ("!!float '1'", 1),
+            ("0777777777777777777777777777", 777_777_777_777_777_800_000_000_000.0),
         ] as [(String, JSON)])
     func `scalars resolve as kubectl resolves them`(text: String, expected: JSON) throws {
         #expect(try parse("v: " + text)[0]["v"] == expected)
@@ -50,7 +54,7 @@ import Testing
 
     @Test(arguments: [
         ".inf", "-.Inf", "+.INF", ".nan", ".NaN", "!!float .inf", "!!int 1.5", "!!int x", "!!bool 1", "!!null x", "!!float x",
-        "!!binary aGk=", "0xFFFFFFFFFFFFFFFFF",
+        "!!binary aGk=",
     ])
     func `what has no JSON value is refused with its place`(text: String) {
         let found = error("ok: 1\nv: \(text)\n")
