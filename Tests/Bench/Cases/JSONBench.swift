@@ -25,6 +25,21 @@ extension Bench {
                     Figure(name: "\(name) \(bytes.count / 1000) KB, \(measure)", value: megabytes / seconds, unit: "MB/s"))
             }
         }
+        let small = ChatBody.small
+        let tree = try JSON(parsing: small)
+        let measures: [(String, () throws -> Int)] = [
+            ("tree", { try JSON(parsing: small).objectValue?.count ?? 0 }),
+            ("scan", { try JSONMemberScanner.scan(small).count }),
+            ("encode", { tree.encoded().count }),
+        ]
+        for (measure, body) in measures {
+            var sink = 0
+            let rounds = 1000
+            let seconds = try medianSeconds(repeats: 21) { for _ in 0..<rounds { sink &+= try body() } }
+            precondition(sink != 0)
+            figures.append(
+                Figure(name: "request of \(small.count) bytes, \(measure)", value: seconds / Double(rounds) * 1e9, unit: "ns"))
+        }
         return figures
     }
 }
@@ -46,6 +61,9 @@ private enum ChatBody {
 
     /// One body whose messages repeat `text` to some 4 KB each.
     static func of(_ text: String) -> [UInt8] { body { _ in text } }
+
+    /// What an agent sends on its first turn.
+    static let small = body(upTo: 2000) { _ in prose }
 
     /// Mostly prose, with code in every fourth message and some other scripts.
     static let mixed = body { index in
@@ -69,18 +87,18 @@ private enum ChatBody {
         return writer.bytes
     }()
 
-    private static func body(_ text: (Int) -> String) -> [UInt8] {
+    private static func body(upTo size: Int = 700_000, _ text: (Int) -> String) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("model", "gpt-4.1")
         writer.key("messages")
         writer.beginArray()
         var index = 0
-        while writer.bytes.count < 700_000 {
+        while writer.bytes.count < size {
             writer.beginObject()
             writer.member("role", index % 2 == 0 ? "user" : "assistant")
             let text = text(index)
-            writer.member("content", String(repeating: text, count: 4000 / text.utf8.count))
+            writer.member("content", String(repeating: text, count: min(size, 4000) / text.utf8.count))
             if index % 4 == 3 {
                 writer.member(
                     "tool_calls",
