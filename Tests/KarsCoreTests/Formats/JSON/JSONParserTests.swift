@@ -115,6 +115,10 @@ import Testing
         #expect(code(String(repeating: "[", count: 6) + String(repeating: "]", count: 6), limits) == .tooDeep)
         #expect(code(#"{"a":[{"a":[{"a":1}]}]}"#, limits) == nil)
         #expect(code(#"{"a":[{"a":[{"a":{}}]}]}"#, limits) == .tooDeep)
+        let deepest = JSONLimits(maxDepth: JSONLimits.deepest)
+        let nested = String(repeating: #"{"a":["#, count: 128) + String(repeating: "]}", count: 128)
+        #expect(code(nested, deepest) == nil)
+        #expect(code("[\(nested)]", deepest) == .tooDeep)
         #expect(code(String(repeating: "[", count: 1_000_000)) == .tooDeep)
         #expect(code(String(repeating: #"{"a":"#, count: 1_000_000)) == .tooDeep)
     }
