@@ -16,7 +16,10 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         self.errno = errno
     }
 
-    package var description: String { "\(operation) \(path): \(String(cString: strerror(errno)))" }
+    /// What the system says of `errno`, in words.
+    package var reason: String { String(cString: strerror(errno)) }
+
+    package var description: String { "\(operation) \(path): \(reason)" }
 }
 
 /// Small files and directories, by path. Blocking: for start-up, commands and dedicated threads, never for an event loop.
