@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include "sandbox.h"
 
 /// The address a connection had before a REDIRECT rule changed it (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST).
 /// Returns 0 and fills `address`, or -1 with errno set.
