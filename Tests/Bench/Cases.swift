@@ -6,5 +6,6 @@ extension Bench {
         json,
         policy,
         sse,
+        tls,
     ]
 }
