@@ -12,7 +12,9 @@ struct RouterConfig: Sendable {
     var limits: Limits
     var rate: Rate
     var budget: Budget
-    var contentFlags: ContentFlags
+    /// What of a provider's annotations is reported: from which severity (`KARS_CONTENT_FLAG_MIN_SEVERITY`, default low), and
+    /// graded categories that never are (`KARS_SUPPRESS_CONTENT_FLAGS`).
+    var contentFlags: ContentFlags.Config
     /// Where audit, budgets and egress state live (`KARS_STATE_DIR`, default /var/lib/kars). The router must own it.
     var stateDirectory: String
     /// Holds `admin-token`, `tls.crt`, `tls.key` and `model-key` (`KARS_SECRETS_DIR`, default /etc/kars/secrets).
@@ -112,6 +114,18 @@ struct RouterConfig: Sendable {
         var perTool = 100
         /// `TOOL_RATE_LIMIT_WINDOW_SECS`, default 60 s.
         var toolWindow = Duration.seconds(60)
+
+        /// There is one principal, so its limit and the global one are the same.
+        var limits: RateLimiter.Config {
+            var config = RateLimiter.Config()
+            config.globalPerSecond = Double(perSecond)
+            config.globalBurst = Double(burst)
+            config.principalPerSecond = Double(perSecond)
+            config.principalBurst = Double(burst)
+            config.toolMaxCalls = perTool
+            config.toolWindow = toolWindow
+            return config
+        }
     }
 
     /// Token limits where no inference policy sets them; 0 is unlimited.
@@ -120,15 +134,6 @@ struct RouterConfig: Sendable {
         var daily = 0
         /// `TOKEN_BUDGET_PER_REQUEST`.
         var perRequest = 0
-        /// Tokens reserved for an answer whose request sets no maximum (`KARS_BUDGET_OUTPUT_RESERVE`, default 256).
-        var outputReserve = 256
-    }
-
-    struct ContentFlags: Equatable, Sendable {
-        /// From which severity a provider's annotation is flagged (`KARS_CONTENT_FLAG_MIN_SEVERITY`, default low).
-        var minimumSeverity = "low"
-        /// Graded categories never flagged (`KARS_SUPPRESS_CONTENT_FLAGS`).
-        var suppressed: [String] = []
     }
 }
 
@@ -169,14 +174,8 @@ extension RouterConfig {
             toolWindow: reader.seconds("TOOL_RATE_LIMIT_WINDOW_SECS", in: 1...86_400, or: 60))
         budget = Budget(
             daily: reader.integer("TOKEN_BUDGET_DAILY", in: 0...(1 << 50), or: 0),
-            perRequest: reader.integer("TOKEN_BUDGET_PER_REQUEST", in: 0...(1 << 50), or: 0),
-            outputReserve: reader.integer("KARS_BUDGET_OUTPUT_RESERVE", in: 1...1_000_000, or: 256))
-        contentFlags = ContentFlags(
-            minimumSeverity: reader.text("KARS_CONTENT_FLAG_MIN_SEVERITY", or: "low").lowercased(),
-            suppressed: reader.list("KARS_SUPPRESS_CONTENT_FLAGS"))
-        if !["safe", "low", "medium", "high"].contains(contentFlags.minimumSeverity) {
-            reader.report("KARS_CONTENT_FLAG_MIN_SEVERITY: expected one of safe, low, medium, high")
-        }
+            perRequest: reader.integer("TOKEN_BUDGET_PER_REQUEST", in: 0...(1 << 50), or: 0))
+        contentFlags = Self.contentFlags(&reader)
         stateDirectory = reader.absolutePath("KARS_STATE_DIR", or: "/var/lib/kars")
         secretsDirectory = reader.absolutePath("KARS_SECRETS_DIR", or: "/etc/kars/secrets")
         logLevel = reader.choice("KARS_LOG_LEVEL", or: Log.Level.info)
@@ -191,6 +190,25 @@ extension RouterConfig {
         guard (1...63).contains(text.utf8.count), let first = text.utf8.first, let last = text.utf8.last else { return false }
         return isAlphanumeric(first) && isAlphanumeric(last)
             && text.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+    }
+
+    private static func contentFlags(_ reader: inout EnvironmentReader) -> ContentFlags.Config {
+        var config = ContentFlags.Config()
+        if let name = reader.text("KARS_CONTENT_FLAG_MIN_SEVERITY") {
+            if let severity = SafetySeverity(name: name) {
+                config.minimumSeverity = severity
+            } else {
+                reader.report("KARS_CONTENT_FLAG_MIN_SEVERITY: expected one of safe, low, medium, high")
+            }
+        }
+        for name in reader.list("KARS_SUPPRESS_CONTENT_FLAGS") {
+            if let category = SafetyCategory(rawValue: name) {
+                config.suppressed.insert(category)
+            } else {
+                reader.report("KARS_SUPPRESS_CONTENT_FLAGS: expected a list of hate, self_harm, sexual, violence")
+            }
+        }
+        return config
     }
 
     private static func learnsEgress(_ reader: inout EnvironmentReader) -> Bool {

@@ -31,6 +31,19 @@ package struct ChatAnswer: Equatable, Sendable {
     /// Nothing but a usage report: the event that `stream_options.include_usage` adds at the end.
     package var isUsageOnly: Bool { usage != nil && !hasChoices && promptAnnotations.isEmpty && error == nil }
 
+    /// Why a provider's own content filter refused, in words that corpora look for; nil when it did not (spec/router 6).
+    package var providerFilterReason: String? {
+        guard let error else { return nil }
+        if errorAnnotation?["jailbreak"]?["detected"]?.boolValue == true {
+            return "prompt refused by the provider's content safety: jailbreak detected"
+        }
+        let message = error["message"]?.stringValue ?? ""
+        let isFilter =
+            ["content_filter", "responsible_ai_policy_violation"].contains(error["code"]?.stringValue ?? "")
+            || message.contains("content management policy") || message.contains("Responsible AI")
+        return isFilter ? "prompt refused by the provider's content safety filter" : nil
+    }
+
     package init(_ json: JSON) {
         usage = TokenUsage(json["usage"])
         if let error = json["error"], error != .null {

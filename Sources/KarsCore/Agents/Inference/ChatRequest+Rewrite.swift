@@ -6,11 +6,17 @@ package struct ChatRequestEdits: Equatable, Sendable {
     package var includesStreamUsage: Bool
     /// Tools that the policy refuses and the model therefore must not see.
     package var withheldTools: [ChatRequest.Tool]
+    /// `max_tokens` where the client set no maximum of its own.
+    package var maxOutputTokens: Int?
 
-    package init(model: String? = nil, includesStreamUsage: Bool = false, withheldTools: [ChatRequest.Tool] = []) {
+    package init(
+        model: String? = nil, includesStreamUsage: Bool = false, withheldTools: [ChatRequest.Tool] = [],
+        maxOutputTokens: Int? = nil
+    ) {
         self.model = model
         self.includesStreamUsage = includesStreamUsage
         self.withheldTools = withheldTools
+        self.maxOutputTokens = maxOutputTokens
     }
 }
 
@@ -26,6 +32,7 @@ extension ChatRequest {
             options["include_usage"] = .bool(true)
             replacements["stream_options"] = .value(.object(options))
         }
+        if let limit = edits.maxOutputTokens, maxOutputTokens == nil { replacements["max_tokens"] = .value(.int(limit)) }
         if !edits.withheldTools.isEmpty { withhold(edits.withheldTools, &replacements) }
         return replacements.isEmpty ? body : spliced(replacements)
     }

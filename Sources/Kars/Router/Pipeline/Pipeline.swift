@@ -1,0 +1,157 @@
+import KarsCore
+
+/// The one spine of every call (DESIGN 3): rate, policy, approval, and the record of what was decided.
+///
+/// Edges build an `Action` and turn the outcome into bytes. Budget and inspection belong to calls that cost tokens and are
+/// the chat route's; they end here too, because each decision is recorded through `record` and nowhere else. Synchronous and
+/// free of waiting, so that an event loop may call it.
+final class Pipeline: Sendable {
+    /// The sandbox: principal of every action, fixed at start.
+    let sandbox: String
+    let policies: PolicyStore
+    private let rates: RateLimiter
+    private let ruleRates: RuleRates
+    private let evidence: EvidenceLog
+    let metrics: RouterMetrics
+
+    init(
+        sandbox: String, policies: PolicyStore, rates: RateLimiter, ruleRates: RuleRates = RuleRates(),
+        evidence: EvidenceLog, metrics: RouterMetrics
+    ) {
+        self.sandbox = sandbox
+        self.policies = policies
+        self.rates = rates
+        self.ruleRates = ruleRates
+        self.evidence = evidence
+        self.metrics = metrics
+    }
+
+    func action(_ surface: Action.Surface, _ name: String, attributes: [String: String] = [:]) -> Action {
+        Action(surface: surface, principal: sandbox, name: name, attributes: attributes)
+    }
+
+    /// The verb under which a tool is offered to a model, or called by one (spec/router 14.4).
+    func toolAction(_ name: String) -> Action { action(.tool, "tool.invoke:\(name.forAction)") }
+
+    /// Rate, then policy, then approval. Charges what it passes, records nothing: the caller knows what else must hold.
+    func judge(
+        _ action: Action, tool: String? = nil, under policy: EnforcedPolicy, now: Instant
+    ) -> Result<Grant, Refusal> {
+        if let refusal = rates.admit(principal: sandbox, now: now) { return refused(refusal) }
+        if let tool, let refusal = rates.admit(tool: tool, principal: sandbox, now: now) { return refused(refusal) }
+        let started = now
+        let verdict = policy.engine.decide(action, rates: ruleRates, now: now)
+        metrics.policyEvaluationLatency.observe(Instant.now().duration(since: started).inSeconds)
+        switch verdict {
+        case .allow(let rule):
+            metrics.policyEvaluations[.allow].increment()
+            return .success(Grant(rule: rule))
+        case .refuse(let refusal): return refused(refusal)
+        case .requiresApproval(let rule, let minimum):
+            metrics.policyEvaluations[.requiresApproval].increment()
+            return .failure(.approvalRequired(rule: rule, minimum: minimum, ticket: Self.ticket()))
+        }
+    }
+
+    /// Whether policy would allow `action`, without charging any rate: for what is only shown, such as a list of tools.
+    func preview(_ action: Action, under policy: EnforcedPolicy) -> Refusal? {
+        switch policy.engine.evaluate(action) {
+        case .allow: nil
+        case .refuse(let refusal): refusal
+        case .requiresApproval(let rule, let minimum):
+            .approvalRequired(rule: rule, minimum: minimum, ticket: Self.ticket())
+        }
+    }
+
+    private func refused(_ refusal: Refusal) -> Result<Grant, Refusal> {
+        metrics.policyEvaluations[refusal.stage == .rate ? .rateLimited : .deny].increment()
+        return .failure(refusal)
+    }
+
+    struct Grant: Equatable, Sendable {
+        /// The rule that allowed.
+        var rule: String
+    }
+
+    // MARK: - Evidence
+
+    /// Writes the one record of a decision and counts it. Throws when it cannot be written: then the call must not happen.
+    func record(
+        _ action: Action, _ outcome: Result<Grant, Refusal>, under policy: EnforcedPolicy, reason: String = "",
+        detailDigest: String? = nil
+    ) throws(Refusal) {
+        var event = EvidenceEvent(
+            surface: action.surface, action: action.name, decision: .allow, agentID: sandbox, reason: reason,
+            policyDigest: policy.profileDigest, detailDigest: detailDigest)
+        switch outcome {
+        case .success(let grant):
+            event.rule = grant.rule
+            metrics.decisions[.policy, .allow].increment()
+        case .failure(let refusal):
+            event.rule = refusal.rule
+            event.reason = refusal.reason
+            event.decision =
+                switch refusal.stage {
+                case .rate: .rateLimited
+                case .approval: .requiresApproval
+                case .perform: .failed
+                case .request, .policy, .trust, .budget, .inspect, .evidence: .deny
+                }
+            metrics.decisions[refusal.stage.gate, .deny].increment()
+        }
+        do {
+            _ = try evidence.append(event)
+        } catch {
+            metrics.evidenceFailures.increment()
+            throw .evidenceUnavailable(error.reason)
+        }
+    }
+
+    /// The record of a refusal. When it cannot be written, that is the more urgent thing to say.
+    func recordRefusal(
+        _ action: Action, _ refusal: Refusal, under policy: EnforcedPolicy, detailDigest: String? = nil
+    ) -> Refusal {
+        do {
+            try record(action, .failure(refusal), under: policy, detailDigest: detailDigest)
+            return refusal
+        } catch {
+            return error
+        }
+    }
+
+    /// The record of what a provider's filter flagged. It decides nothing, so a failure to write it only counts.
+    func recordFlags(_ flags: ContentFlags, of action: Action, under policy: EnforcedPolicy) {
+        let event = EvidenceEvent(
+            surface: action.surface, action: "content_flag:" + flags.categories.joined(separator: ","), decision: .flagged,
+            agentID: sandbox, reason: "the provider's filter flagged \(action.name)", policyDigest: policy.profileDigest)
+        do { _ = try evidence.append(event) } catch { metrics.evidenceFailures.increment() }
+    }
+
+    /// Why nothing can be recorded at the moment; nil when it can.
+    var evidenceProblem: String? {
+        switch evidence.status.health {
+        case .healthy: nil
+        case .failing(let error), .stopped(let error): error.reason
+        }
+    }
+
+    var evidenceStatus: EvidenceStatus { evidence.status }
+
+    private static func ticket() -> String { Hex.encode(SecureRandom.bytes(8)) }
+}
+
+extension Refusal.Stage {
+    var gate: RouterMetrics.Gate {
+        switch self {
+        case .request: .request
+        case .rate: .rate
+        case .policy: .policy
+        case .trust: .trust
+        case .budget: .budget
+        case .approval: .approval
+        case .perform: .perform
+        case .inspect: .inspect
+        case .evidence: .evidence
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import KarsCore
+import KarsTesting
+import Synchronization
+import Testing
+
+@testable import Kars
+
+@Suite struct `Policy reloader` {
+    private final class Egress: EgressPolicySink {
+        let baseline = Mutex<[EgressRule]?>([])
+        let approvals = Mutex<[EgressApproval]>([])
+        func replace(baseline: [EgressRule]?) { self.baseline.withLock { $0 = baseline } }
+        func replace(approvals: [EgressApproval]) { self.approvals.withLock { $0 = approvals } }
+        func replace(blockList: BlockList) {}
+        func mergedDocument(at now: UTCTime) -> [UInt8] { EgressRule.document([]) }
+    }
+
+    private struct Fixture {
+        let directory: String
+        let store = PolicyStore()
+        let egress = Egress()
+        let reloader: PolicyReloader
+
+        init(_ directory: String) throws {
+            self.directory = directory
+            for name in ["profiles", "inference", "egress", "approvals"] {
+                try Files.createDirectories("\(directory)/\(name)", mode: 0o700)
+            }
+            reloader = PolicyReloader(
+                paths: RouterConfig.PolicyPaths(
+                    profiles: "\(directory)/profiles", inference: "\(directory)/inference",
+                    allowlist: "\(directory)/egress", approvals: "\(directory)/approvals",
+                    blockList: "\(directory)/blocklist.txt", blockListEnabled: true, learnsEgress: false,
+                    pollInterval: .milliseconds(20)),
+                store: store, egress: egress, metrics: RouterMetrics(in: Metrics(), sandbox: "t", models: []), log: .silent)
+        }
+
+        func write(_ text: String, _ name: String) throws {
+            try AtomicFile.write(Array(text.utf8), to: "\(directory)/\(name)", mode: 0o600)
+            reloader.loadAll()
+        }
+
+        func allows(_ name: String) -> Bool {
+            let action = Action(surface: .tool, principal: "t", name: name)
+            if case .allow = store.current.engine.evaluate(action) { return true }
+            return false
+        }
+    }
+
+    static func profile(_ pattern: String) -> String {
+        "version: \"2\"\nagent: t\npolicies:\n  - name: r\n    type: capability\n    allowed_actions: [\"\(pattern)\"]\n"
+    }
+
+    @Test func `nothing mounted denies everything`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            fixture.reloader.loadAll()
+            #expect(!fixture.allows("tool:a:"))
+            #expect(fixture.store.board[.profile] == nil)
+            #expect(fixture.store.current.profileDigest == nil)
+        }
+    }
+
+    @Test func `a change is in force after one look, a bad version changes nothing but the status`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            try fixture.write(Self.profile("tool:a:*"), "profiles/p.yaml")
+            #expect(fixture.allows("tool:a:x"))
+            let good = fixture.store.board[.profile]?.digest
+            #expect(good == PolicyDigest(name: "p.yaml", body: Array(Self.profile("tool:a:*").utf8)).description)
+
+            try fixture.write("policies: [", "profiles/p.yaml")
+            #expect(fixture.allows("tool:a:x"))
+            #expect(fixture.store.board[.profile]?.digest == good)
+            #expect(fixture.store.board[.profile]?.lastError?.contains("p.yaml") == true)
+
+            try fixture.write(Self.profile("tool:b:*"), "profiles/p.yaml")
+            #expect(fixture.allows("tool:b:x") && !fixture.allows("tool:a:x"))
+            #expect(fixture.store.board[.profile]?.lastError == nil)
+        }
+    }
+
+    @Test func `a profile that is taken away takes its permissions with it`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            try fixture.write(Self.profile("*"), "profiles/p.yaml")
+            try Files.remove("\(directory)/profiles/p.yaml")
+            fixture.reloader.loadAll()
+            #expect(!fixture.allows("tool:a:x"))
+            #expect(fixture.store.board[.profile] == nil)
+        }
+    }
+
+    @Test func `inference policy, allow list and approvals are loaded with their digests`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            try fixture.write(#"{"tokenBudget":{"perRequestTokens":100}}"#, "inference/inference-policy.json")
+            #expect(fixture.store.current.inference.limits.perRequest == 100)
+            #expect(
+                fixture.store.board[.inference]?.digest
+                    == "sha256:e62fdbdb01f0da186e70e530f2238ceeaf3755bf6e09a0bc533071aa578705ce")
+            let list = #"{"schemaVersion":1,"endpoints":[{"host":"a.example","port":443},{"host":"b.example","port":8443}]}"#
+            try fixture.write(list, "egress/allowlist.json")
+            #expect(fixture.egress.baseline.withLock { $0?.count } == 2)
+            #expect(
+                fixture.store.board[.allowlist]?.digest
+                    == "sha256:782c6aedb45fe8457c10f95b481bbdae92711c6bd21e0d38eb46e14c43583ef3")
+            #expect(
+                fixture.store.board[.approvals]?.digest
+                    == "sha256:a4e8758c709436be73354af3b0d55e47d25f3b443c9e827c53b4c73fd67e2d9f")
+            try fixture.write("{}", "approvals/approval-a.json")
+            #expect(fixture.store.board[.approvals]?.lastError?.contains("approval-a.json") == true)
+            try Files.remove("\(directory)/egress/allowlist.json")
+            fixture.reloader.loadAll()
+            #expect(fixture.egress.baseline.withLock { $0 } == nil)
+            #expect(fixture.store.board[.allowlist] == nil)
+        }
+    }
+}
