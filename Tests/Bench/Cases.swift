@@ -3,6 +3,7 @@ extension Bench {
     static let cases: [Case] = [
         blockList,
         crypto,
+        evidence,
         json,
         policy,
         sse,

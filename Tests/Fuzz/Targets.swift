@@ -1,6 +1,7 @@
 extension Fuzz {
     /// Every target, one line each, alphabetical.
     static let targets: [Target] = [
+        auditRecordTarget,
         dnsTarget,
         gzipTarget,
         jsonTarget,

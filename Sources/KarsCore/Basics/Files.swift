@@ -59,6 +59,12 @@ package enum Files {
 
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Bytes in a file; nil when it cannot be looked at.
+    package static func size(of path: String) -> Int? {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : nil
+    }
+
     /// Creates `path` and what is missing above it; an existing directory keeps its mode.
     package static func createDirectories(_ path: String, mode: UInt32) throws(FileError) {
         if mkdir(path, mode_t(mode)) == 0 { return }

@@ -35,6 +35,13 @@ package struct EvidenceFiles: Equatable, Sendable {
         try Files.entries(of: directory).compactMap(Self.logNumber).sorted()
     }
 
+    /// `YYYY-MM-DD.jsonl` or `unknown.jsonl`: how older tools name their logs.
+    package static func isLegacyLog(_ name: String) -> Bool {
+        guard name.hasSuffix(".jsonl") else { return false }
+        let day = name.dropLast(6)
+        return day == "unknown" || (day.utf8.count == 10 && UTCTime(rfc3339: "\(day)T00:00:00Z") != nil)
+    }
+
     private static func padded(_ number: Int) -> String {
         let digits = String(number)
         return String(repeating: "0", count: max(0, 6 - digits.count)) + digits

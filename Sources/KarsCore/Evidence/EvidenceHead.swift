@@ -98,7 +98,7 @@ struct UnverifiedEvidenceHead: Equatable {
         try scanner.expect(#","offset":"#)
         let offset = Int(exactly: try scanner.number())
         try scanner.expect(#","ts":"#)
-        let timestamp = scanner.string(try scanner.timestamp(fractionDigits: 3))
+        let timestamp = scanner.string(try scanner.timestamp(hasMilliseconds: true))
         try scanner.expect(#","state":"#)
         let state = EvidenceHead.State(rawValue: scanner.string(try scanner.text()))
         try scanner.expect(#","max_unsigned":"#)

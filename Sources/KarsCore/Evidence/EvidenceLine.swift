@@ -37,16 +37,9 @@ struct EvidenceLine {
         seq = try scanner.number()
         seqRange = seqStart..<scanner.offset
         try scanner.expect(#","ts":"#)
-        var afterTime = scanner
-        // The version stands after the time; its length tells which it is.
-        if let legacy = try? afterTime.timestamp(fractionDigits: 0) {
-            version = .legacy
-            timestamp = legacy
-            scanner = afterTime
-        } else {
-            version = .current
-            timestamp = try scanner.timestamp(fractionDigits: 3)
-        }
+        // The version stands at the end; the length of the time tells which it will be.
+        version = scanner.nextTextHas(length: 20) ? .legacy : .current
+        timestamp = try scanner.timestamp(hasMilliseconds: version == .current)
         try scanner.expect(#","agent_id":"#)
         agentID = try scanner.text()
         try scanner.expect(#","action":"#)
@@ -84,10 +77,15 @@ struct EvidenceLine {
     var timestampBytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: scanner.bytes[timestamp]) }
 
     /// Whether a start of the writer set something aside.
-    var isRecovery: Bool { !action.hasEscapes && scanner.bytes[action.range].elementsEqual("evidence:recovered".utf8) }
+    var isRecovery: Bool {
+        !action.hasEscapes && UnsafeBufferPointer(rebasing: scanner.bytes[action.range]).holds(Self.recoveryAction)
+    }
 
-    func isOf(sandbox name: String) -> Bool {
-        sandbox.hasEscapes ? sandboxText == name : scanner.bytes[sandbox.range].elementsEqual(name.utf8)
+    private static let recoveryAction = Array("evidence:recovered".utf8)
+
+    func isOf(sandbox name: [UInt8]) -> Bool {
+        sandbox.hasEscapes
+            ? Array(sandboxText.utf8) == name : UnsafeBufferPointer(rebasing: scanner.bytes[sandbox.range]).holds(name)
     }
 
     var sandboxText: String { scanner.string(sandbox) }
@@ -101,7 +99,8 @@ struct EvidenceLine {
         }
         let digest = SHA256.hash(scratch)
         let digits = hashDigits
-        for (index, byte) in digest.enumerated() {
+        for index in 0..<32 {
+            let byte = digest[index]
             guard digits[index * 2] == hexadecimalDigits[Int(byte >> 4)],
                 digits[index * 2 + 1] == hexadecimalDigits[Int(byte & 15)]
             else { return false }

@@ -267,10 +267,7 @@ struct EvidenceRecovery {
         }
     }
 
-    private func size(of path: String) -> Int {
-        var status = stat()
-        return stat(path, &status) == 0 ? Int(status.st_size) : 0
-    }
+    private func size(of path: String) -> Int { Files.size(of: path) ?? 0 }
 
     private func note(_ action: String, _ decision: EvidenceEvent.Decision, _ reason: String) -> EvidenceEvent {
         EvidenceEvent(surface: .router, action: action, decision: decision, agentID: config.sandbox, reason: reason)

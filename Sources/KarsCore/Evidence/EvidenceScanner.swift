@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// Reads the one spelling of JSON that evidence files are written in: fixed member order, no blanks, the escapes of RFC 8785.
 ///
 /// Accepting any other spelling would let a changed byte pass (`\u001f` for `\u001F`, a hash in capitals). So everything that
@@ -97,28 +103,35 @@ struct EvidenceScanner {
     /// A hash: 64 lower-case hexadecimal digits, or nothing.
     mutating func hash(mayBeEmpty: Bool) throws(Failure) -> Range<Int> {
         let start = offset
-        let text = try text()
-        let digits = bytes[text.range]
-        guard digits.count == 64 || (mayBeEmpty && digits.isEmpty), digits.allSatisfy({ Self.lowerNibble($0) != nil }) else {
+        let range = try text().range
+        guard range.count == 64 || (mayBeEmpty && range.isEmpty) else {
             throw Failure(offset: start, expected: "64 lower-case hexadecimal digits")
         }
-        return text.range
+        for index in range where Self.lowerNibble(bytes[index]) == nil {
+            throw Failure(offset: index, expected: "a lower-case hexadecimal digit")
+        }
+        return range
     }
 
-    /// `YYYY-MM-DDTHH:MM:SS` with `fraction` digits after a point, then `Z`. The shape; the calendar is not consulted.
-    mutating func timestamp(fractionDigits: Int) throws(Failure) -> Range<Int> {
+    /// `YYYY-MM-DDTHH:MM:SSZ`, or with `hasMilliseconds` three more digits after a point. The shape; the calendar is not consulted.
+    mutating func timestamp(hasMilliseconds: Bool) throws(Failure) -> Range<Int> {
         let start = offset
         let range = try text().range
-        let text = bytes[range]
-        let pattern: StaticString = fractionDigits == 0 ? "0000-00-00T00:00:00Z" : "0000-00-00T00:00:00.000Z"
-        guard text.count == pattern.utf8CodeUnitCount else { throw Failure(offset: start, expected: "a time as \(pattern)") }
-        for (index, byte) in text.enumerated() {
+        let pattern: StaticString = hasMilliseconds ? "0000-00-00T00:00:00.000Z" : "0000-00-00T00:00:00Z"
+        guard range.count == pattern.utf8CodeUnitCount else { throw Failure(offset: start, expected: "a time as \(pattern)") }
+        for index in 0..<range.count {
+            let byte = bytes[range.lowerBound + index]
             let wanted = pattern.utf8Start[index]
-            guard wanted == 48 ? (48...57).contains(byte) : byte == wanted else {
+            guard wanted == 48 ? byte >= 48 && byte <= 57 : byte == wanted else {
                 throw Failure(offset: start, expected: "a time as \(pattern)")
             }
         }
         return range
+    }
+
+    /// Whether a quotation mark stands `count` bytes after the one that is next: how long the next string is, unread.
+    func nextTextHas(length count: Int) -> Bool {
+        bytes.count - offset > count + 1 && bytes[offset + count + 1] == UInt8(ascii: "\"")
     }
 
     /// The bytes that a string means, escapes resolved.
@@ -173,5 +186,14 @@ struct EvidenceScanner {
         }
         while index < bytes.count, bytes[index] < 0x80 { index += 1 }
         return index == bytes.count || String(validating: bytes[index...], as: UTF8.self) != nil
+    }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+    /// Byte for byte; a call of `memcmp`, which `elementsEqual` is not.
+    func holds(_ other: [UInt8]) -> Bool {
+        guard count == other.count else { return false }
+        guard let base = baseAddress, count > 0 else { return true }
+        return memcmp(base, other, count) == 0
     }
 }

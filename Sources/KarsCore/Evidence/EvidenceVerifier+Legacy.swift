@@ -3,11 +3,7 @@ extension EvidenceVerifier {
     /// `YYYY-MM-DD.jsonl` and `unknown.jsonl`, in order.
     func legacyLogs() throws(EvidenceFault) -> [String] {
         try reading { () throws(FileError) in
-            try Files.entries(of: files.directory).filter { name in
-                guard name.hasSuffix(".jsonl") else { return false }
-                let day = name.dropLast(6)
-                return day == "unknown" || (day.utf8.count == 10 && UTCTime(rfc3339: "\(day)T00:00:00Z") != nil)
-            }.sorted()
+            try Files.entries(of: files.directory).filter(EvidenceFiles.isLegacyLog).sorted()
         }
     }
 

@@ -51,26 +51,43 @@ package struct EvidenceVerifier: Sendable {
         let head = try current(headBytes, key: key)
         var walk = EvidenceWalk(head: head, expected: expectedHead)
         // After head.json was read, so that a writer at work can only be ahead of what is being checked.
-        let numbers = try reading { () throws(FileError) in try files.logNumbers() }
-        for number in 1...max(head.log, numbers.last ?? 0) {
-            guard numbers.contains(number) else {
+        let extents = try extents()
+        for number in 1...max(head.log, extents.keys.max() ?? 0) {
+            guard let extent = extents[number] else {
                 throw EvidenceFault(
                     .missing, file: EvidenceFiles.logName(number), seq: walk.nextSeq,
-                    "is missing; the chain goes on to seq \(Int64(head.nextSeq) - 1) at least")
+                    "is missing; the chain goes on to seq \(Int64(clamping: head.nextSeq) - 1) at least")
             }
-            try verify(log: number, isLast: number == numbers.last, key: key, &walk)
+            try verify(log: number, extent, isLast: extents[number + 1] == nil, key: key, &walk)
         }
         return try conclude(walk, key: key)
     }
 
     // MARK: - One log
 
+    /// How far to read in a log and its sidecar; nil for a sidecar that does not exist.
+    struct Extent {
+        var heads: Int?
+        var log: Int
+    }
+
+    /// A consistent view of a chain that grows: the newest log first and its heads before it, so that whatever was seen at one
+    /// place is preceded by everything that was written before it.
+    private func extents() throws(EvidenceFault) -> [Int: Extent] {
+        var extents: [Int: Extent] = [:]
+        for number in try reading({ () throws(FileError) in try files.logNumbers() }).reversed() {
+            let heads = Files.size(of: files.heads(number))
+            extents[number] = Extent(heads: heads, log: Files.size(of: files.log(number)) ?? 0)
+        }
+        return extents
+    }
+
     private func verify(
-        log number: Int, isLast: Bool, key: Ed25519.PublicKey, _ walk: inout EvidenceWalk
+        log number: Int, _ extent: Extent, isLast: Bool, key: Ed25519.PublicKey, _ walk: inout EvidenceWalk
     ) throws(EvidenceFault) {
         let name = EvidenceFiles.logName(number)
-        var heads = try EvidenceHeadReader(files, log: number, isLast: isLast, key: key, &walk)
-        let reader = try reading { () throws(FileError) in try LineReader(files.log(number)) }
+        var heads = try EvidenceHeadReader(files, log: number, size: extent.heads, isLast: isLast, key: key, &walk)
+        let reader = try reading { () throws(FileError) in try LineReader(files.log(number), limit: extent.log) }
         var end = 0
         walk.lastLog = number
         walk.lastLine = 0

@@ -17,11 +17,13 @@ struct EvidenceWalk {
     var lastLog = 1
     var lastLine = 0
     var warnings: [String] = []
+    private let sandbox: [UInt8]
     private var scratch: [UInt8] = []
 
     init(head: EvidenceHead, expected: EvidenceVerifier.ExpectedHead?) {
         self.head = head
         self.expected = expected
+        sandbox = Array(head.sandbox.utf8)
         reachedHead = head.nextSeq == 0
     }
 
@@ -47,10 +49,10 @@ struct EvidenceWalk {
         guard record.seq == nextSeq else {
             throw fault(.sequence, "has seq \(record.seq) where \(nextSeq) belongs: lines are missing, repeated or reordered")
         }
-        guard record.previousHashDigits.elementsEqual(hash) else {
+        guard record.previousHashDigits.holds(hash) else {
             throw fault(.chain, "does not follow the record before it: prev_hash is not that record's hash")
         }
-        guard record.isOf(sandbox: head.sandbox) else {
+        guard record.isOf(sandbox: sandbox) else {
             throw fault(.chain, "is of sandbox '\(record.sandboxText)', not '\(head.sandbox)'")
         }
         if let expected, expected.seq == record.seq {
@@ -92,23 +94,20 @@ struct EvidenceHeadReader {
     private var next: UnverifiedEvidenceHead?
     private var line = 0
 
-    /// Open it before the log: heads are about records that were written before them.
+    /// `size` is how far to read; nil when there is no sidecar.
     init(
-        _ files: EvidenceFiles, log number: Int, isLast: Bool, key: Ed25519.PublicKey, _ walk: inout EvidenceWalk
+        _ files: EvidenceFiles, log number: Int, size: Int?, isLast: Bool, key: Ed25519.PublicKey, _ walk: inout EvidenceWalk
     ) throws(EvidenceFault) {
         name = String(files.heads(number).dropFirst(files.directory.count + 1))
         self.number = number
         self.key = key
         mayBeTorn = isLast && walk.head.state == .open
+        // A writer that rotates, or was killed doing so, makes the log first.
+        guard size != nil || mayBeTorn else { throw EvidenceFault(.missing, file: name, "is missing") }
         do throws(FileError) {
-            reader = try LineReader(files.heads(number))
+            reader = try size.map { size throws(FileError) in try LineReader(files.heads(number), limit: size) }
         } catch {
-            // A writer that rotates, or was killed doing so, makes the log first.
-            guard mayBeTorn, !Files.exists(files.heads(number)) else {
-                throw EvidenceFault(
-                    Files.exists(files.heads(number)) ? .unreadable : .missing, file: name, "cannot be read: \(error)")
-            }
-            reader = nil
+            throw EvidenceFault(.unreadable, file: name, error.description)
         }
         try advance(&walk)
     }
