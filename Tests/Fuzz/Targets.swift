@@ -5,6 +5,7 @@ extension Fuzz {
         dnsTarget,
         gzipTarget,
         jsonTarget,
+        policyProfileTarget,
         sniTarget,
         sseTarget,
         yamlTarget,

@@ -133,25 +133,27 @@ enum PolicyRefusal {
 
     /// The action as people may see it: verb and what it is about, without arguments that could hold a secret.
     static func label(of action: Action) -> String {
-        let parts = action.name.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-        guard let verb = parts.first else { return "an empty action" }
-        guard parts.count > 1 else { return quoted(verb) }
+        let name = action.name
+        guard let colon = name.utf8.firstIndex(of: UInt8(ascii: ":")) else { return quoted(name) }
+        let verb = name[..<colon]
+        let detail = name[name.utf8.index(after: colon)...]
         switch verb.lowercased() {
         case "output": return quoted(verb)
         case "shell":
-            let line = action.name.dropFirst(verb.count + 1)
-            let program = line.drop { $0 == " " }.prefix { $0 != " " && $0 != "\n" && $0 != "\t" }
+            let program = detail.drop { $0 == " " }.prefix { $0 != " " && $0 != "\n" && $0 != "\t" }
             return quoted("\(verb):\(program)")
-        case "tool", "memory": return quoted("\(verb):\(parts[1])")
+        case "tool", "memory": return quoted("\(verb):\(detail.prefix { $0 != ":" })")
         case "egress":
             // A user name and password may stand before the host.
-            let url = action.name.prefix { $0 != "?" && $0 != "#" }
+            let url = name.prefix { $0 != "?" && $0 != "#" }
             return quoted(url.contains("@") ? verb : url)
-        default: return quoted(action.name[...])
+        default: return quoted(name)
         }
     }
 
     private static func quoted(_ text: some StringProtocol) -> String {
+        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "`") }
+        if isPlain, text.utf8.count <= 120 { return "`\(text)`" }
         var shown = ""
         for scalar in text.unicodeScalars.prefix(120) {
             shown.unicodeScalars.append(scalar.value < 0x20 || scalar.value == 0x7f || scalar == "`" ? "?" : scalar)

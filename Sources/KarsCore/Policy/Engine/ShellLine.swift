@@ -339,6 +339,13 @@ extension ShellLine {
 
         /// One word with its quotes removed. Commands inside substitutions are recorded on the way.
         private mutating func word(depth: Int, _ out: inout ShellLine) -> (word: Word, isQuoted: Bool) {
+            // Most words hold nothing that a shell would look at twice.
+            var end = position
+            while end < line.count, Self.isPlain[Int(line[end])] { end += 1 }
+            if end > position, isWordEnd(end < line.count ? line[end] : nil) {
+                defer { position = end }
+                return (out.append(UnsafeBufferPointer(rebasing: line[position..<end])), false)
+            }
             var isDynamic = false
             var isQuoted = false
             // A nested substitution appends to `out.text` too, so the word is collected apart once that can happen.
@@ -400,6 +407,11 @@ extension ShellLine {
                 }
             }
             return (out.append(bytes, isDynamic: isDynamic), isQuoted)
+        }
+
+        /// Letters, digits and marks without a meaning of their own.
+        private static let isPlain: [Bool] = (0..<256).map { byte in
+            ShellLine.isNameByte(UInt8(byte)) || "-./,:@%+=^".utf8.contains(UInt8(byte))
         }
 
         /// `{}` is itself to the shell, and the placeholder of `find` and `xargs`.
@@ -626,19 +638,30 @@ private struct ShellWrapper {
 
     /// Records what the command at `range` starts in turn.
     static func follow(_ range: Range<Int>, hasUnknownArguments: Bool, in line: inout ShellLine, depth: Int) {
-        let program = line.bytes(of: line.words[range.lowerBound])
-        let name = String(decoding: ShellLine.baseName(of: program), as: UTF8.self)
+        let program = ShellLine.baseName(of: line.bytes(of: line.words[range.lowerBound]))
+        // The longest name in the table; longer ones need not be made into strings.
+        guard program.count <= 24, let role = roles[String(decoding: program, as: UTF8.self)] else { return }
         let rest = range.dropFirst()
-        if shells.contains(name) {
-            followShell(rest, hasUnknownArguments, in: &line, depth: depth)
-        } else if name == "find" {
-            followFind(rest, in: &line, depth: depth)
-        } else if unreadable.contains(name) {
-            if !rest.isEmpty || hasUnknownArguments { line.appendOpaque() }
-        } else if let wrapper = known[name] {
-            wrapper.follow(rest, hasUnknownArguments, in: &line, depth: depth)
+        switch role {
+        case .shell: followShell(rest, hasUnknownArguments, in: &line, depth: depth)
+        case .find: followFind(rest, in: &line, depth: depth)
+        case .unreadable: if !rest.isEmpty || hasUnknownArguments { line.appendOpaque() }
+        case .wrapper(let wrapper): wrapper.follow(rest, hasUnknownArguments, in: &line, depth: depth)
         }
     }
+
+    private enum Role {
+        case shell, find, unreadable
+        case wrapper(ShellWrapper)
+    }
+
+    private static let roles: [String: Role] = {
+        var roles = known.mapValues { Role.wrapper($0) }
+        for name in shells { roles[name] = .shell }
+        for name in unreadable { roles[name] = .unreadable }
+        roles["find"] = .find
+        return roles
+    }()
 
     private func follow(_ rest: Range<Int>, _ hasUnknownArguments: Bool, in line: inout ShellLine, depth: Int) {
         var index = rest.lowerBound
