@@ -1,13 +1,15 @@
 #if defined(__linux__)
+#define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <string.h>
 
 enum { so_original_dst = 80 };  // linux/netfilter_ipv4.h and ip6_tables.h; their headers clash with netinet/in.h
 
-int kars_original_destination(int descriptor, int family, struct sockaddr_storage *address, socklen_t *length) {
-    memset(address, 0, sizeof *address);
+int kars_original_destination(int descriptor, int family, void *address, uint32_t *length) {
+    memset(address, 0, sizeof(struct sockaddr_storage));
     if (family == AF_INET) {
         *length = sizeof(struct sockaddr_in);
         return getsockopt(descriptor, IPPROTO_IP, so_original_dst, address, length);
@@ -18,5 +20,10 @@ int kars_original_destination(int descriptor, int family, struct sockaddr_storag
     }
     errno = EAFNOSUPPORT;
     return -1;
+}
+
+int kars_accept(int listener, void *address, uint32_t *length) {
+    *length = sizeof(struct sockaddr_storage);
+    return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 #endif

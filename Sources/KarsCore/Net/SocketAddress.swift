@@ -85,3 +85,8 @@ package struct SocketAddress: Hashable, Sendable {
 extension SocketAddress: CustomStringConvertible {
     package var description: String { ip.isV6 ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
 }
+
+extension SocketAddress {
+    /// The family of Unix-domain sockets, which have no `SocketAddress`.
+    static var unixFamily: CInt { AF_UNIX }
+}
