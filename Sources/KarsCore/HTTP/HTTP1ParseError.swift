@@ -31,6 +31,8 @@ package enum HTTP1ParseError: Error, Equatable {
     case missingChunkTerminator
     case trailerTooLarge(limitBytes: Int)
     case tooManyInterimResponses(limit: Int)
+    /// `Expect` with anything but `100-continue`.
+    case unsupportedExpectation
     /// The message ended before its announced end.
     case unexpectedEnd
 
@@ -40,6 +42,7 @@ package enum HTTP1ParseError: Error, Equatable {
         case .requestLineTooLong: 414
         case .headerTooLarge, .tooManyFields, .trailerTooLarge: 431
         case .unsupportedVersion: 505
+        case .unsupportedExpectation: 417
         default: 400
         }
     }

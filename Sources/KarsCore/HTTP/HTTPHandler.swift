@@ -29,6 +29,7 @@ package protocol HTTPServerExchange: Actor {
     func start(_ head: HTTPResponseHead) async throws(HTTPResponseError)
     func write(_ bytes: [UInt8]) async throws(HTTPResponseError)
     func finish() async throws(HTTPResponseError)
+    func upgrade(_ head: HTTPResponseHead) async throws(HTTPResponseError) -> ByteStream
 }
 
 /// Why a body could not be read.
@@ -45,6 +46,7 @@ package enum HTTPBodyError: Error, Equatable {
 
 /// Why an answer could not be given.
 package enum HTTPResponseError: Error, Equatable {
+    /// The client went away.
     case disconnected
     /// The client took nothing for the configured time.
     case stalled
@@ -114,4 +116,15 @@ package struct HTTPServerResponse: Sendable {
     package func write(_ bytes: [UInt8]) async throws(HTTPResponseError) { try await exchange.write(bytes) }
 
     package func finish() async throws(HTTPResponseError) { try await exchange.finish() }
+
+    /// Answers with `head` (2xx to CONNECT, 101 to an upgrade) and hands over the connection, with every byte that the
+    /// client sent after the request. The request's body must have been read. The stream is closed when `handle` returns.
+    package func upgrade(_ head: HTTPResponseHead) async throws(HTTPResponseError) -> ByteStream {
+        try await exchange.upgrade(head)
+    }
+}
+
+/// An error that knows its own answer; any other that a handler throws is answered with 500.
+package protocol HTTPAnswerableError: Error {
+    var httpAnswer: (head: HTTPResponseHead, body: [UInt8]) { get }
 }
