@@ -7,11 +7,20 @@ struct ServerFixture {
         do { return try EventLoopGroup(loopCount: 2) } catch { preconditionFailure("\(error)") }
     }()
 
+    /// The suites share two cores with everything else that is tested; only tests about time have short ones.
+    static let patient: HTTPServerConfig = {
+        var config = HTTPServerConfig()
+        config.headerTimeout = .seconds(120)
+        config.bodyTimeout = .seconds(120)
+        config.writeTimeout = .seconds(120)
+        return config
+    }()
+
     let server: HTTPServer
     let address: SocketAddress
 
     static func run(
-        config: HTTPServerConfig = HTTPServerConfig(),
+        config: HTTPServerConfig = patient,
         handler: @escaping @Sendable (HTTPServerRequest, HTTPServerResponse) async throws -> Void,
         _ body: (ServerFixture) async throws -> Void
     ) async throws {
@@ -27,7 +36,7 @@ struct ServerFixture {
     }
 
     func connect() async throws -> ByteStream {
-        try await ByteStream.connect(to: address, on: Self.group.next(), within: .seconds(30))
+        try await ByteStream.connect(to: address, on: Self.group.next(), within: .seconds(60))
     }
 
     /// Everything that the server answers to `request` until it closes.
@@ -43,14 +52,14 @@ struct ServerFixture {
 extension ByteStream {
     func readToEnd() async throws -> String {
         var all: [UInt8] = []
-        while let part = try await read(within: .seconds(30)) { all += part }
+        while let part = try await read(within: .seconds(60)) { all += part }
         return String(decoding: all, as: UTF8.self)
     }
 
     /// Reads until what came ends in `suffix`.
     func read(until suffix: String) async throws -> String {
         var all: [UInt8] = []
-        while !all.suffix(suffix.utf8.count).elementsEqual(suffix.utf8), let part = try await read(within: .seconds(30)) {
+        while !all.suffix(suffix.utf8.count).elementsEqual(suffix.utf8), let part = try await read(within: .seconds(60)) {
             all += part
         }
         return String(decoding: all, as: UTF8.self)
@@ -203,7 +212,7 @@ private func undated(_ answer: String) -> String {
     }
 
     @Test func `a client that sends its head too slowly is cut`() async throws {
-        var config = HTTPServerConfig()
+        var config = ServerFixture.patient
         config.headerTimeout = .milliseconds(100)
         try await ServerFixture.run(config: config) { _, response in
             try await response.send(status: 200)
@@ -217,7 +226,7 @@ private func undated(_ answer: String) -> String {
     }
 
     @Test func `an idle connection is closed`() async throws {
-        var config = HTTPServerConfig()
+        var config = ServerFixture.patient
         config.idleTimeout = .milliseconds(100)
         try await ServerFixture.run(config: config) { _, response in
             try await response.send(status: 204)
@@ -228,7 +237,7 @@ private func undated(_ answer: String) -> String {
     }
 
     @Test func `a body that stalls is given up`() async throws {
-        var config = HTTPServerConfig()
+        var config = ServerFixture.patient
         config.bodyTimeout = .milliseconds(100)
         config.lingerTimeout = .milliseconds(100)
         try await ServerFixture.run(config: config) { request, response in
@@ -240,7 +249,7 @@ private func undated(_ answer: String) -> String {
     }
 
     @Test func `a client that never reads is cut and held in little memory`() async throws {
-        var config = HTTPServerConfig()
+        var config = ServerFixture.patient
         config.writeTimeout = .milliseconds(200)
         let (stream, continuation) = AsyncStream<Int>.makeStream()
         try await ServerFixture.run(config: config) { _, response in
