@@ -32,6 +32,11 @@ package protocol HTTPServerExchange: Actor {
     func upgrade(_ head: HTTPResponseHead) async throws(HTTPResponseError) -> ByteStream
 }
 
+extension HTTPServerExchange {
+    /// For exchanges without a connection to hand over.
+    package func upgrade(_ head: HTTPResponseHead) async throws(HTTPResponseError) -> ByteStream { throw .outOfOrder }
+}
+
 /// Why a body could not be read.
 package enum HTTPBodyError: Error, Equatable {
     case tooLarge(limitBytes: Int)
