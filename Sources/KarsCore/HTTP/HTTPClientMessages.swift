@@ -59,6 +59,8 @@ package struct HTTPClientConfig: Sendable {
     package var maxWaitingPerOrigin = 1024
     /// Kept-alive connections to one origin.
     package var maxIdlePerOrigin = 32
+    /// Kept-alive connections to all origins together.
+    package var maxIdle = 256
     /// How long a connection is kept without use. Below the 60 or 75 seconds after which servers commonly close.
     package var keepAlive = Duration.seconds(50)
     package var maxHeaderBytes = 65_536

@@ -43,7 +43,7 @@ package actor ByteStream {
 
     isolated deinit {
         loop.disarm(timer)
-        transport.close()
+        if !isReleased { transport.close() }
     }
 
     /// Takes over a connected descriptor, also one from another process. Closed when this throws.

@@ -249,6 +249,16 @@ enum Socket {
         }
     }
 
+    /// Bytes that were sent and that the peer's system has not acknowledged, as far as we know; nil when the system cannot tell.
+    static func unacknowledgedBytes(_ descriptor: CInt) -> Int? {
+        #if os(Linux)
+        var count: CInt = 0
+        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : nil
+        #else
+        return nil
+        #endif
+    }
+
     static func discard(_ descriptor: CInt) { _ = close(descriptor) }
 
     static func shutdownWrite(_ descriptor: CInt) { shutdown(descriptor, CInt(SHUT_WR)) }
