@@ -7,6 +7,7 @@ struct KarsCommand: AsyncParsableCommand {
         commandName: "kars",
         abstract: "Runs AI agents in hardened sandboxes: no credential in the agent, every call governed and recorded.",
         subcommands: [
+            AgentCommand.self,
             AuditCommand.self,
             EgressGuardCommand.self,
         ])

@@ -19,10 +19,25 @@ enum Fuzz {
 }
 
 #if FUZZING
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    selected.run(UnsafeBufferPointer(start: start, count: count))
-    return 0
+/// libFuzzer's own loop (`FuzzerDriver.cpp`). The package manager names the entry point of the executable, so libFuzzer's `main` is not used.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+    _ argumentCount: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+@main
+enum Main {
+    static func main() {
+        var count = CommandLine.argc
+        var arguments = CommandLine.unsafeArgv
+        exit(
+            runDriver(&count, &arguments) { start, count in
+                selected.run(UnsafeBufferPointer(start: start, count: count))
+                return 0
+            })
+    }
 }
 
 private let selected: Target = {
