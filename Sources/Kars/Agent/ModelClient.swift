@@ -104,7 +104,8 @@ struct ModelClient: Sendable {
     private func failure(of response: HTTPClientResponse) async throws -> AnswerFailure {
         let status = response.head.status
         let body = try await response.body(upTo: Self.maxErrorBytes)
-        guard let error = (try? JSON(parsing: body))?["error"] else {  // A body that is no JSON says nothing more than its status.
+        // A body that is no JSON says nothing more than its status.
+        guard let error = (try? JSON(parsing: body))?["error"] else {
             return AnswerFailure(message: "the router answered \(status)")
         }
         let isRefusal = error["stage"]?.stringValue.map { $0 != "perform" } ?? false

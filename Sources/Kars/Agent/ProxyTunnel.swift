@@ -53,7 +53,8 @@ struct ProxyTunnel: Sendable {
         }
         let body = readToEnd(descriptor)
         var reason = "the egress proxy answered \(head.status)"
-        if let message = (try? JSON(parsing: body))?["error"]?["message"]?.stringValue { reason = message }  // Text bodies say no more than the status.
+        // Text bodies say no more than the status.
+        if let message = (try? JSON(parsing: body))?["error"]?["message"]?.stringValue { reason = message }
         throw Refused(description: "refused by the egress policy: \(reason)")
     }
 
