@@ -10,7 +10,8 @@ import Testing
 
     @Test(arguments: [
         "rm", "rm -rf /", " rm x", "\trm x", "/bin/rm x", "/usr/bin/rm", "./rm x", "../../bin/rm", "ls; rm x", "ls && rm x",
-        "ls || rm x", "ls | rm x", "ls & rm x", "ls\nrm x", "ls;rm", "ls&&rm", "ls|rm", "r\\m x", "\\rm x", "'rm' x", "\"rm\" x",
+        "ls || rm x", "ls | rm x", "ls & rm x", "ls\nrm x", "ls &> o\nrm x", "ls;rm", "ls&&rm", "ls|rm", "r\\m x", "\\rm x",
+        "'rm' x", "\"rm\" x",
         "r'm' x", "r\"\"m x", "echo `rm x`", "echo $(rm x)", "echo \"$(rm x)\"", "echo \"`rm x`\"", "(rm x)", "{ rm x; }",
         "A=1 rm x", "A=$(rm x) ls", "A=$(rm x)", "env rm x", "env A=1 rm x", "env -i -u B rm x", "env -- rm x", "sudo rm x",
         "sudo -u root rm x", "nohup rm x &", "time rm x", "time -p rm x", "time ! rm x", "exec rm x", "command rm x",
@@ -34,7 +35,7 @@ import Testing
         "bash < script", "bash <(curl x)", "sh /dev/stdin", "/bin/r? x", "/???/rm*", "{rm,-rf,/}", "$'\\x72\\x6d' x",
         "'unterminated", "\"unterminated", "echo $(ls", "`ls", "ls )", "trap 'rm x' EXIT", "alias ls=rm", "su -c 'rm x'",
         "env -S 'rm x'", "sudo -i", "xargs $X", "find . -exec {} \\;", "xargs sh -c", "parallel rm ::: x", "timeout $T rm x",
-        "cat <<EOF\nno end", "ls $(", "ls >", "ls\u{0}rm",
+        "cat <<EOF\nno end", "ls &>o rm x", "echo $'\\'; rm x; #'", "ls $(", "ls >", "ls\u{0}rm",
     ])
     func `a line that cannot be read could be anything that is denied, and is nothing that is allowed`(line: String) {
         #expect(Self.denyRM.evaluate(F.action("shell:\(line)")).isRefused, "\(line)")

@@ -139,6 +139,8 @@ extension ShellLine {
             var isLoopHead = false
             // After `time`, whose options come before the command.
             var isTimed = false
+            // After `&>`: a further word is an argument to one shell and a program to another.
+            var isAmbiguous = false
 
             func finish(_ out: inout ShellLine) {
                 if hasAssignment {
@@ -158,6 +160,7 @@ extension ShellLine {
                 hasAssignment = false
                 isLoopHead = false
                 isTimed = false
+                isAmbiguous = false
             }
 
             while let byte = current {
@@ -176,8 +179,11 @@ extension ShellLine {
                         position += 1
                     }
                 case UInt8(ascii: "&") where peek(1) == UInt8(ascii: ">"):
+                    // Bash redirects both streams; other shells start a job here, and what follows is a command.
+                    finish(&out)
                     position += 1
                     redirection(depth: depth, &out)
+                    isAmbiguous = true
                 case UInt8(ascii: ";"), UInt8(ascii: "&"), UInt8(ascii: "|"):
                     finish(&out)
                     position += 1
@@ -204,6 +210,7 @@ extension ShellLine {
                     if !isQuoted, isDescriptor(word, out), current == UInt8(ascii: "<") || current == UInt8(ascii: ">") {
                         continue
                     }
+                    if isAmbiguous { out.appendOpaque() }
                     guard found.isEmpty, !isLoopHead else {
                         found.append(word)
                         continue
@@ -482,7 +489,11 @@ extension ShellLine {
                 isDynamic = true
                 isQuoted = true
                 position += 1
-                while let byte = current, byte != UInt8(ascii: "'") { position += byte == UInt8(ascii: "\\") ? 2 : 1 }
+                while let byte = current, byte != UInt8(ascii: "'") {
+                    // Not every shell lets a backslash hide the closing quote.
+                    if byte == UInt8(ascii: "\\"), peek(1) == UInt8(ascii: "'") { out.appendOpaque() }
+                    position += byte == UInt8(ascii: "\\") ? 2 : 1
+                }
                 if position >= line.count {
                     position = line.count
                     out.appendOpaque()
