@@ -27,26 +27,32 @@ package struct SHA256: Sendable {
     /// The digest of everything so far. The value itself is unchanged and may take more.
     package func finalize() -> [UInt8] {
         var copy = context
-        return [UInt8](unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
-            SHA256_Final(buffer.baseAddress, &copy)
-            count = Self.byteCount
-        }
+        return Self.finish(&copy)
     }
 
     package static func hash(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-        var hasher = SHA256()
-        hasher.update(bytes)
-        return hasher.finalize()
+        var context = SHA256_CTX()
+        SHA256_Init(&context)
+        SHA256_Update(&context, bytes.baseAddress, bytes.count)
+        return finish(&context)
     }
 
     package static func hash(_ bytes: [UInt8]) -> [UInt8] {
-        var hasher = SHA256()
-        hasher.update(bytes)
-        return hasher.finalize()
+        var context = SHA256_CTX()
+        SHA256_Init(&context)
+        SHA256_Update(&context, bytes, bytes.count)
+        return finish(&context)
     }
 
     package static func hash(_ bytes: some Collection<UInt8>) -> [UInt8] {
         bytes.withContiguousBytes { hash($0) }
+    }
+
+    private static func finish(_ context: inout SHA256_CTX) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            SHA256_Final(buffer.baseAddress, &context)
+            count = byteCount
+        }
     }
 }
 

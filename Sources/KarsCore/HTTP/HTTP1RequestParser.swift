@@ -51,11 +51,13 @@ package struct HTTP1RequestParser {
     }
 
     private mutating func step(_ bytes: UnsafeRawBufferPointer) throws(HTTP1ParseError) -> Step {
-        // Beyond the limit nothing is looked at, so that the outcome does not depend on how the bytes were split.
-        let visible = UnsafeRawBufferPointer(rebasing: bytes.prefix(limits.maxHeaderBytes))
         while true {
+            // Beyond a limit nothing is looked at, so that the outcome does not depend on how the bytes were split.
+            let lineLimit = scanner.lineStart + limits.maxRequestLineBytes + 2
+            let visible = UnsafeRawBufferPointer(
+                rebasing: bytes.prefix(start == nil ? min(lineLimit, limits.maxHeaderBytes) : limits.maxHeaderBytes))
             guard let end = try scanner.line(in: visible) else {
-                if start == nil, scanner.openLineBytes > limits.maxRequestLineBytes {
+                if start == nil, visible.count == lineLimit {
                     throw .requestLineTooLong(limitBytes: limits.maxRequestLineBytes)
                 }
                 guard bytes.count < limits.maxHeaderBytes else { throw .headerTooLarge(limitBytes: limits.maxHeaderBytes) }

@@ -42,10 +42,13 @@ package struct HTTP1ResponseParser {
     }
 
     private mutating func step(_ bytes: UnsafeRawBufferPointer) throws(HTTP1ParseError) -> Step {
-        let visible = UnsafeRawBufferPointer(rebasing: bytes.prefix(limits.maxHeaderBytes))
         while true {
+            // As in the request parser: beyond a limit nothing is looked at.
+            let lineLimit = limits.maxStatusLineBytes + 2
+            let visible = UnsafeRawBufferPointer(
+                rebasing: bytes.prefix(start == nil ? min(lineLimit, limits.maxHeaderBytes) : limits.maxHeaderBytes))
             guard let end = try scanner.line(in: visible) else {
-                if start == nil, scanner.openLineBytes > limits.maxStatusLineBytes { throw .invalidStatusLine }
+                if start == nil, visible.count == lineLimit { throw .invalidStatusLine }
                 guard bytes.count < limits.maxHeaderBytes else { throw .headerTooLarge(limitBytes: limits.maxHeaderBytes) }
                 return .needMoreBytes
             }

@@ -283,10 +283,16 @@ actor HTTPClientConnection: PollClient {
                 return fail(.requestBodyFailed, "\(error)")
             }
             flushNow()
-            while self.number == number, state != .closed, transport.outgoingBytes > maxBufferedBytes, sendFailure == nil {
-                await withUnsafeContinuation { writer = $0 }
+            while mustWaitToSend(number) {
+                await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                    if mustWaitToSend(number) { writer = continuation } else { continuation.resume() }
+                }
             }
         }
+    }
+
+    private func mustWaitToSend(_ number: UInt64) -> Bool {
+        self.number == number && state != .closed && transport.outgoingBytes > maxBufferedBytes && sendFailure == nil
     }
 
     private func goesOn(_ number: UInt64) -> Bool {
@@ -387,16 +393,12 @@ actor HTTPClientConnection: PollClient {
     private func waitForInput() async {
         if transport.outgoingBytes > 0, sendFailure == nil { flushNow() }
         armTimer()
-        guard failure == nil, !transport.mayRead else { return }
         let number = number
         await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                if Task.isCancelled {
-                    fail(.cancelled, "the task was cancelled")
-                    continuation.resume()
-                } else {
-                    reader = continuation
-                }
+                if Task.isCancelled { fail(.cancelled, "the task was cancelled") }
+                // Looked at here and not before: what is reported before the continuation is kept would be lost.
+                if failure != nil || transport.mayRead { continuation.resume() } else { reader = continuation }
             }
         } onCancel: {
             loop.execute { self.assumeIsolated { $0.cancel(number) } }

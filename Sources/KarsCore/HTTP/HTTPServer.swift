@@ -6,6 +6,7 @@ package final class HTTPServer: Sendable {
     private let shards: [HTTPServerShard]
     private let config: HTTPServerConfig
     private let limit: ConnectionLimit
+    private let tls: HTTPServerTLS
     private let state = Mutex(State())
 
     private struct State {
@@ -14,13 +15,21 @@ package final class HTTPServer: Sendable {
         var isDraining = false
     }
 
-    package init(config: HTTPServerConfig = HTTPServerConfig(), handler: any HTTPHandler, group: EventLoopGroup) {
+    /// With `tls` every connection begins with a handshake, which has to be complete when the first request's head has to.
+    package init(
+        config: HTTPServerConfig = HTTPServerConfig(), tls: TLSContext? = nil, handler: any HTTPHandler, group: EventLoopGroup
+    ) {
         self.group = group
+        let source = HTTPServerTLS(tls)
+        self.tls = source
         self.config = config
         let limit = ConnectionLimit(maximum: config.maxConnections)
         self.limit = limit
-        shards = group.loops.map { HTTPServerShard(loop: $0, config: config, handler: handler, limit: limit) }
+        shards = group.loops.map { HTTPServerShard(loop: $0, config: config, tls: source, handler: handler, limit: limit) }
     }
+
+    /// Another certificate or other authorities for the connections to come; open ones live on with theirs.
+    package func replaceTLS(_ context: TLSContext) { tls.replace(context) }
 
     /// Open connections, those handed over by an upgrade included.
     package var connectionCount: Int { limit.count }
@@ -92,6 +101,7 @@ final class HTTPServerShard: @unchecked Sendable {
     let config: HTTPServerConfig
     let limits: HTTP1RequestParser.Limits
     let handler: any HTTPHandler
+    private let tls: HTTPServerTLS
     private let limit: ConnectionLimit
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
     private(set) var isDraining = false
@@ -99,9 +109,12 @@ final class HTTPServerShard: @unchecked Sendable {
     private var dateText: [UInt8] = []
     private var dateSecond: UInt64 = .max
 
-    init(loop: EventLoop, config: HTTPServerConfig, handler: any HTTPHandler, limit: ConnectionLimit) {
+    init(
+        loop: EventLoop, config: HTTPServerConfig, tls: HTTPServerTLS, handler: any HTTPHandler, limit: ConnectionLimit
+    ) {
         self.loop = loop
         self.config = config
+        self.tls = tls
         self.handler = handler
         self.limit = limit
         var limits = HTTP1RequestParser.Limits()
@@ -116,11 +129,22 @@ final class HTTPServerShard: @unchecked Sendable {
             Socket.discard(descriptor)
             return limit.leave()
         }
+        let codec: TLSStreamCodec?
+        do throws(StreamError) {
+            codec = try tls.current.map { context throws(StreamError) in
+                try TLSStreamCodec.server(context, peer: peer?.description ?? "a local client")
+            }
+        } catch {
+            // No memory for one more engine.
+            Socket.discard(descriptor)
+            return limit.leave()
+        }
         let made: HTTPServerConnection?
         do throws(SocketError) {
-            made = try HTTPServerConnection(shard: self, descriptor: descriptor, peer: peer, codec: nil)
+            made = try HTTPServerConnection(shard: self, descriptor: descriptor, peer: peer, codec: codec)
         } catch {
-            // The kernel has no memory for one more registration; this connection is lost, others are not.
+            // No memory for one more connection, in the kernel or here; this one is lost, others are not.
+            Socket.discard(descriptor)
             made = nil
         }
         guard let connection = made else { return limit.leave() }
@@ -163,4 +187,15 @@ final class HTTPServerShard: @unchecked Sendable {
         }
         return dateText
     }
+}
+
+/// The context that a server's next connections get.
+final class HTTPServerTLS: Sendable {
+    private let context: Mutex<TLSContext?>
+
+    init(_ context: TLSContext?) { self.context = Mutex(context) }
+
+    var current: TLSContext? { context.withLock { $0 } }
+
+    func replace(_ new: TLSContext) { context.withLock { $0 = new } }
 }

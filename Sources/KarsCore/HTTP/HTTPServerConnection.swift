@@ -35,19 +35,14 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    /// On the loop's thread. Owns `descriptor`, also when it throws.
+    /// On the loop's thread. Owns `descriptor` unless it throws.
     init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, codec: (any StreamCodec)?) throws(SocketError) {
         self.shard = shard
         self.peer = peer
         loop = shard.loop
         machine = HTTP1ServerMachine(limits: shard.limits)
         let relay = ConnectionRelay()
-        do throws(SocketError) {
-            transport = try StreamTransport(loop: loop, descriptor: descriptor, owner: relay)
-        } catch {
-            Socket.discard(descriptor)
-            throw error
-        }
+        transport = try StreamTransport(loop: loop, descriptor: descriptor, owner: relay)
         if let codec { transport.protect(codec) }
     }
 

@@ -234,6 +234,9 @@ package actor ByteStream {
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Wake, Never>) in
                 guard !Task.isCancelled else { return continuation.resume(returning: .cancelled) }
+                // Looked at here and not before: what is reported before the continuation is kept would be lost.
+                let isReady = side == .reader ? transport.mayRead : transport.mayWrite
+                guard !isReady, transport.isOpen else { return continuation.resume(returning: .ready) }
                 // The way here may have suspended, and what is waited for may have come meanwhile.
                 let hasCome = side == .reader ? transport.mayRead : transport.mayWrite
                 guard !hasCome, transport.isOpen else { return continuation.resume(returning: .ready) }

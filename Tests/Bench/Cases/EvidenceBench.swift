@@ -18,7 +18,7 @@ extension Bench {
         let event = EvidenceEvent(
             surface: .inference, action: "inference:chat_completions:gpt-4.1", decision: .allow, agentID: "dev-agent",
             reason: "", rule: "allow-models", policyDigest: EvidenceEvent.digest([1]), detailDigest: EvidenceEvent.digest([2]))
-        let count = 100_000
+        let count = 50_000
         var cpu: [Double] = []
         var wall: [Double] = []
         for _ in 0..<9 {

@@ -129,7 +129,7 @@ import Testing
         #expect(throws: HTTP1ParseError.requestLineTooLong(limitBytes: 8192)) {
             try parse("GET /\(String(repeating: "a", count: 8192 - 13)) HTTP/1.1\r\n")
         }
-        #expect(throws: HTTP1ParseError.requestLineTooLong(limitBytes: 8192)) { try parse(String(repeating: "A", count: 8193)) }
+        #expect(throws: HTTP1ParseError.requestLineTooLong(limitBytes: 8192)) { try parse(String(repeating: "A", count: 8194)) }
         let start = "GET / HTTP/1.1\r\nHost: a\r\n"
         #expect(try parse(start + String(repeating: "A: b\r\n", count: 99) + "\r\n") != .needMoreBytes)
         #expect(throws: HTTP1ParseError.tooManyFields(limit: 100)) {

@@ -13,6 +13,14 @@ final class TLSStreamCodec: StreamCodec {
         }
     }
 
+    static func server(_ context: TLSContext, peer: String) throws(StreamError) -> TLSStreamCodec {
+        do throws(TLSError) {
+            return TLSStreamCodec(try TLSEngine(server: context, peer: peer))
+        } catch {
+            throw StreamError(.protectionFailed, error.description)
+        }
+    }
+
     func receive(_ ciphertext: UnsafeRawBufferPointer) throws(StreamError) {
         do throws(TLSError) { try engine.receive(ciphertext) } catch { throw Self.translate(error) }
     }
@@ -45,5 +53,17 @@ final class TLSStreamCodec: StreamCodec {
     /// A stream that ends without a notification has ended too early, whatever ended it.
     private static func translate(_ error: TLSError) -> StreamError {
         StreamError(error.code == .closedWithoutNotify ? .disconnected : .protectionFailed, error.description)
+    }
+}
+
+extension ByteStream {
+    /// Begins TLS as the client, before anything else was sent; the certificate must be for `serverName`.
+    package func startTLS(client context: TLSContext, serverName: Host, within limit: Duration) async throws(StreamError) {
+        try await protect(TLSStreamCodec.client(context, serverName: serverName, peer: serverName.description), within: limit)
+    }
+
+    /// Begins TLS as the server, before anything was read.
+    package func startTLS(server context: TLSContext, within limit: Duration) async throws(StreamError) {
+        try await protect(TLSStreamCodec.server(context, peer: peer?.description ?? ""), within: limit)
     }
 }
