@@ -17,16 +17,16 @@ package struct EvidenceConfig: Sendable {
     package var sandbox: String
     /// What `record(_:)` waits for. Default: `written`, because a call should not wait for a disk by default.
     package var durability = Durability.written
-    /// Longest time between a record and its flush. Default 100 ms: ten flushes a second at most.
+    /// Longest time between a record and its flush, which moves the signed `head.json` on. Default 100 ms.
     package var syncInterval = Duration.milliseconds(100)
-    /// Longest time between a record and a signed head over it. The first record after a quiet time is signed with its flush.
+    /// Time between heads in the sidecar while records come. Default 2 s: enough to find a place, few enough to keep.
     package var headInterval = Duration.seconds(2)
-    /// Records after which a head is signed before its time.
+    /// Records after which such a head is written before its time.
     package var headEvery = 2048
     /// Bytes after which a new log is begun; checked at each flush, so a log may grow somewhat beyond it.
     package var maxLogBytes = 64 * 1024 * 1024
     /// Records that may wait for a signed head before appending is refused: the disk does not keep up.
-    package var maxUnsigned = 65_536
+    package var maxUnsigned = 262_144
     /// Mode of logs and heads. Readable by all by default: on a laptop the router's user is not the person who verifies, and
     /// the directories above decide who gets here.
     package var fileMode: UInt32 = 0o644

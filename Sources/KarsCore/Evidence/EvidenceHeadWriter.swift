@@ -26,13 +26,10 @@ struct EvidenceHeadWriter: Sendable {
         self.previousDigest = previousDigest
     }
 
-    /// `end` must be durable already: a head may be behind its log, never ahead of it.
+    /// Writes the next head to both places. `end` must be durable already: a head may be behind its log, never ahead of it.
     mutating func publish(_ end: EvidenceChainEnd, state: EvidenceHead.State, at now: UTCTime) throws(FileError) {
         try writePending()
-        var head = EvidenceHead(
-            kind: .segment, number: nextNumber, sandbox: sandbox, nextSeq: end.nextSeq,
-            hash: String(decoding: end.hash, as: UTF8.self), log: end.log, offset: end.offset,
-            timestamp: now.rfc3339Milliseconds, state: state, maxUnsigned: maxUnsigned, previous: previousDigest)
+        var head = head(.segment, number: nextNumber, end, state, now)
         let line = head.encoded(signedBy: key)
         try sidecar.append(line + [UInt8(ascii: "\n")])
         nextNumber += 1
@@ -43,9 +40,30 @@ struct EvidenceHeadWriter: Sendable {
         try writePending()
     }
 
+    /// Moves `head.json` on to `end` without a new head in the sidecar: cheap enough for every flush.
+    mutating func publishCurrent(_ end: EvidenceChainEnd, at now: UTCTime) throws(FileError) {
+        try writePending()
+        try write(head(.current, number: nextNumber - 1, end, .open, now))
+    }
+
+    private func head(
+        _ kind: EvidenceHead.Kind, number: UInt64, _ end: EvidenceChainEnd, _ state: EvidenceHead.State, _ now: UTCTime
+    ) -> EvidenceHead {
+        EvidenceHead(
+            kind: kind, number: number, sandbox: sandbox, nextSeq: end.nextSeq, hash: String(decoding: end.hash, as: UTF8.self),
+            log: end.log, offset: end.offset, timestamp: now.rfc3339Milliseconds, state: state, maxUnsigned: maxUnsigned,
+            previous: previousDigest)
+    }
+
+    // After a power cut an older `head.json` may come back, which recovery reads on from; hence no flush of the directory.
+    private func write(_ head: EvidenceHead) throws(FileError) {
+        try AtomicFile.write(
+            head.encoded(signedBy: key) + [UInt8(ascii: "\n")], to: files.head, mode: fileMode, flushesDirectory: false)
+    }
+
     private mutating func writePending() throws(FileError) {
         guard let head = pending else { return }
-        try AtomicFile.write(head.encoded(signedBy: key) + [UInt8(ascii: "\n")], to: files.head, mode: fileMode)
+        try write(head)
         pending = nil
     }
 }

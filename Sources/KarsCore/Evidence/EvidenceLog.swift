@@ -27,7 +27,9 @@ package final class EvidenceLog: Sendable {
 
     private struct Heads {
         var writer: EvidenceHeadWriter
-        var signedAt: Instant
+        /// When the last head went into the sidecar, and how many records it covers.
+        var publishedAt: Instant
+        var publishedSeq: UInt64
         var isClosed = false
     }
 
@@ -48,8 +50,7 @@ package final class EvidenceLog: Sendable {
         publicKey = resumed.heads.key.publicKey
         queue = DispatchQueue(label: "kars.evidence")
         chain = Mutex(EvidenceChain(config: config, log: resumed.log, end: resumed.end))
-        // Signed so long ago that the first record is signed with its flush.
-        heads = Mutex(Heads(writer: resumed.heads, signedAt: Instant(nanoseconds: 0)))
+        heads = Mutex(Heads(writer: resumed.heads, publishedAt: .now(), publishedSeq: resumed.end.nextSeq))
         opened = true
         try begin(resumed.notes)
     }
@@ -185,7 +186,7 @@ package final class EvidenceLog: Sendable {
             finish(chain.withLock { $0.endFlush(point) }, with: nil)
         }
         do throws(FileError) {
-            if signing || isHeadDue(point) { try sign(point.end) }
+            try sign(point.end, fully: signing || isHeadDue(point.end))
             if point.end.offset >= config.maxLogBytes { try rotate() }
             chain.withLock { $0.housekeepingSucceeded() }
         } catch {
@@ -198,22 +199,26 @@ package final class EvidenceLog: Sendable {
         for waiter in waiters { waiter.continuation.resume(returning: failure) }
     }
 
-    private func isHeadDue(_ point: EvidenceChain.FlushPoint) -> Bool {
-        let unsigned = point.end.nextSeq - point.signedSeq
-        guard unsigned > 0 else { return false }
-        let age = heads.withLock { Instant.now().duration(since: $0.signedAt) }
-        return unsigned >= UInt64(config.headEvery) || age >= config.headInterval
+    private func isHeadDue(_ end: EvidenceChainEnd) -> Bool {
+        heads.withLock { heads in
+            end.nextSeq - min(end.nextSeq, heads.publishedSeq) >= UInt64(config.headEvery)
+                || Instant.now().duration(since: heads.publishedAt) >= config.headInterval
+        }
     }
 
-    private func sign(_ end: EvidenceChainEnd) throws(FileError) {
+    /// Signs `end` in `head.json` and, with `fully`, in the sidecar too.
+    private func sign(_ end: EvidenceChainEnd, fully: Bool) throws(FileError) {
+        if fully, heads.withLock({ $0.publishedSeq < end.nextSeq }) { return try publish(end, state: .open) }
         guard chain.withLock({ $0.signedSeq < end.nextSeq }) else { return }
-        try publish(end, state: .open)
+        try heads.withLock { heads throws(FileError) in try heads.writer.publishCurrent(end, at: clock()) }
+        chain.withLock { $0.signed(end) }
     }
 
     private func publish(_ end: EvidenceChainEnd, state: EvidenceHead.State) throws(FileError) {
         try heads.withLock { heads throws(FileError) in
             try heads.writer.publish(end, state: state, at: clock())
-            heads.signedAt = .now()
+            heads.publishedAt = .now()
+            heads.publishedSeq = end.nextSeq
         }
         chain.withLock { $0.signed(end) }
     }
@@ -241,7 +246,7 @@ package final class EvidenceLog: Sendable {
             }
         }
         try old.flush()
-        try sign(end)
+        try sign(end, fully: true)
     }
 
     private static func takeLock(_ path: String) throws(EvidenceError) -> Int32 {

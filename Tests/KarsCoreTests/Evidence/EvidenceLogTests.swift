@@ -202,6 +202,24 @@ import Darwin
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func `a flush signs what it flushed, with few heads in the sidecar`() async throws {
+        try await withTemporaryDirectory { directory in
+            var config = try EvidenceFixture.config(in: directory)
+            config.headInterval = .seconds(3600)
+            let log = try EvidenceLog(config)
+            for index in 0..<5 {
+                try await log.appendSynced(EvidenceFixture.event(index))
+                // The flush has happened; its head follows at once.
+                while log.status.signedRecords < log.status.records { await Task.yield() }
+                #expect(try EvidenceFixture.verify(config).signedRecords == UInt64(index + 2))
+            }
+            let heads = try Files.read(EvidenceFiles(directory: config.directory).heads(1), upTo: 1 << 20)
+            #expect(heads.count { $0 == UInt8(ascii: "\n") } == 2)
+            try log.close()
+            #expect(try EvidenceFixture.verify(config).records == 7)
+        }
+    }
+
     @Test(.enabled(if: getuid() == 0, "needs root to mount a small file system"))
     func `a full disk is an error, and the chain goes on whole once there is space`() throws {
         try withTemporaryDirectory { directory in
