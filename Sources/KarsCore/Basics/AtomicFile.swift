@@ -11,8 +11,11 @@ package enum AtomicFile {
     /// Writes `bytes` beside `path`, makes them durable, and renames the result over `path`.
     ///
     /// The file gets exactly `mode`, whatever the umask. A link at `path` is replaced, not followed. On failure the old file
-    /// is untouched and nothing is left beside it. Blocking: two flushes to the disk.
-    package static func write(_ bytes: [UInt8], to path: String, mode: UInt32) throws(FileError) {
+    /// is untouched and nothing is left beside it. Blocking: two flushes to the disk. Without `flushesDirectory` one, and a
+    /// power cut may bring the old file back.
+    package static func write(
+        _ bytes: [UInt8], to path: String, mode: UInt32, flushesDirectory: Bool = true
+    ) throws(FileError) {
         let temporary = "\(path).\(getpid()).\(counter.wrappingAdd(1, ordering: .relaxed).newValue).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(mode))
         guard descriptor >= 0 else { throw FileError("create", temporary, errno: errno) }
@@ -26,7 +29,7 @@ package enum AtomicFile {
             unlink(temporary)
             throw error
         }
-        try Files.synchronizeDirectory(of: path)
+        if flushesDirectory { try Files.synchronizeDirectory(of: path) }
     }
 
     // Two writers in one process must not share a temporary name.

@@ -8,7 +8,9 @@
 /// A shell action is decided command by command, and the strictest answer counts: each program of a compound line must be
 /// allowed. Rate limits are a second pass over what was not denied, each rule with its own window per principal; their state
 /// lives in `RuleRates`, outside. An engine built from nothing, or from a profile that failed to load, denies everything.
-package struct PolicyEngine: Sendable {
+///
+/// It is a class only so that handing it on costs one reference count instead of a dozen; nothing in it changes.
+package final class PolicyEngine: Sendable {
     /// The longest action name that is looked at, in bytes; a longer one is refused.
     package static let maxNameBytes = 131_072
     /// What verdicts name when no rule decided.
