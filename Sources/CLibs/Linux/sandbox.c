@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,8 @@ int kars_mount(const char *type, const char *target, int attributes, const char 
 }
 
 int kars_make_private(const char *target) { return mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL); }
+
+int kars_pivot_root(const char *new_root, const char *put_old) { return (int)syscall(SYS_pivot_root, new_root, put_old); }
 
 int kars_change_root(const char *target) {
     if (chdir(target) != 0) return -1;
@@ -140,6 +143,11 @@ int kars_signal_descriptor(const int *signals, size_t count) {
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+int kars_next_signal(int descriptor) {
+    struct signalfd_siginfo information;
+    return read(descriptor, &information, sizeof information) == sizeof information ? (int)information.ssi_signo : 0;
+}
+
 void kars_reset_signals(void) {
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     sigset_t none;
@@ -154,6 +162,11 @@ int kars_close_on_exec_from(int first) {
         if (flags >= 0) fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC);
     }
     return 0;
+}
+
+void kars_close_from(int first) {
+    if (syscall(SYS_close_range, (unsigned)first, ~0U, 0) == 0) return;
+    for (int descriptor = first; descriptor < 4096; descriptor++) close(descriptor);
 }
 
 int kars_move_descriptor(int from, int to) {
@@ -322,19 +335,62 @@ int kars_take_terminal(int terminal) {
 
 int kars_set_host_name(const char *name) { return sethostname(name, strlen(name)); }
 
-int kars_limit(int resource, uint64_t soft, uint64_t hard) {
-    struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
-    switch (resource) {
-    case KARS_LIMIT_PROCESSES: return setrlimit(RLIMIT_NPROC, &limit);
-    case KARS_LIMIT_FILES: return setrlimit(RLIMIT_NOFILE, &limit);
-    case KARS_LIMIT_CORE: return setrlimit(RLIMIT_CORE, &limit);
-    default: errno = EINVAL; return -1;
-    }
+int kars_limit(int which, uint64_t most) {
+    int resource;
+    struct rlimit limit;
+    if (which == KARS_LIMIT_PROCESSES) resource = RLIMIT_NPROC;
+    else if (which == KARS_LIMIT_FILES) resource = RLIMIT_NOFILE;
+    else if (which == KARS_LIMIT_CORE) resource = RLIMIT_CORE;
+    else { errno = EINVAL; return -1; }
+    if (getrlimit(resource, &limit) != 0) return -1;
+    if (limit.rlim_max > most) limit.rlim_max = most;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(resource, &limit);
 }
 
 int kars_wait_status_exit_code(int status) {
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     return 128 + WTERMSIG(status);
+}
+
+int kars_execute(const char *path, char *const arguments[], char *const environment[]) {
+    return execve(path, arguments, environment);
+}
+
+int kars_set_window_size(int terminal, uint16_t rows, uint16_t columns) {
+    struct winsize size = {.ws_row = rows, .ws_col = columns};
+    return ioctl(terminal, TIOCSWINSZ, &size);
+}
+
+pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[5]) {
+    // Sources may lie among the targets: first above them, then down, so that none is overwritten before it is used.
+    int above[5];
+    pid_t process = -1;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    for (int i = 0; i < 5; i++) above[i] = -1;
+    for (int i = 0; i < 5; i++) {
+        above[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 10);
+        if (above[i] < 0) goto done;
+    }
+    posix_spawn_file_actions_init(&actions);
+    for (int i = 0; i < 5; i++) posix_spawn_file_actions_adddup2(&actions, above[i], i);
+    posix_spawnattr_init(&attributes);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int error = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) { process = -1; errno = error; }
+done:;
+    int saved = errno;
+    for (int i = 0; i < 5; i++) if (above[i] >= 0) close(above[i]);
+    errno = saved;
+    return process;
 }
 
 int kars_can_open_tun(void) {

@@ -7,10 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum {
-    KARS_NEWNS = 0x00020000, KARS_NEWUTS = 0x04000000, KARS_NEWIPC = 0x08000000, KARS_NEWUSER = 0x10000000,
-    KARS_NEWPID = 0x20000000, KARS_NEWNET = 0x40000000,
-};
+static const int KARS_NEWNS = 0x00020000, KARS_NEWUTS = 0x04000000, KARS_NEWIPC = 0x08000000, KARS_NEWUSER = 0x10000000,
+                 KARS_NEWPID = 0x20000000, KARS_NEWNET = 0x40000000;
 
 pid_t kars_fork(void);
 /// A copy of this process in new namespaces, child of this process's *parent* when `sibling`; fork otherwise.
@@ -18,12 +16,13 @@ pid_t kars_clone(int namespaces, int sibling);
 int kars_unshare(int namespaces);
 int kars_join(int descriptor, int namespace_type);
 
-enum { KARS_MOUNT_READ_ONLY = 1, KARS_MOUNT_NO_SETUID = 2, KARS_MOUNT_NO_DEVICES = 4, KARS_MOUNT_NO_EXEC = 8 };
+static const int KARS_MOUNT_READ_ONLY = 1, KARS_MOUNT_NO_SETUID = 2, KARS_MOUNT_NO_DEVICES = 4, KARS_MOUNT_NO_EXEC = 8;
 int kars_bind(const char *source, const char *target, int recursive);
 int kars_mount(const char *type, const char *target, int attributes, const char *options);
 int kars_make_private(const char *target);
 /// Adds attributes to a mount (mount_setattr, Linux 5.12), to all below it when `recursive`.
 int kars_restrict_mount(const char *target, int attributes, int recursive);
+int kars_pivot_root(const char *new_root, const char *put_old);
 /// Makes `target` the root and the old root unreachable.
 int kars_change_root(const char *target);
 
@@ -39,15 +38,19 @@ int kars_keep_capabilities(int keep);
 int kars_set_system_call_filter(const void *filter, size_t count);
 int kars_set_identity(uid_t user, gid_t group, const gid_t *groups, size_t count);
 
+int kars_execute(const char *path, char *const arguments[], char *const environment[]);
 int kars_pipe(int ends[2]);
 int kars_socket_pair(int ends[2]);
 int kars_memory_file(const char *name);
 int kars_signal_descriptor(const int *signals, size_t count);
+/// The next signal that waits in a descriptor of `kars_signal_descriptor`, 0 when there is none.
+int kars_next_signal(int descriptor);
 /// Blocks the signals for this process; returns 0.
 int kars_block_signals(const int *signals, size_t count);
 void kars_reset_signals(void);
 /// Marks every descriptor from `first` on close-on-exec.
 int kars_close_on_exec_from(int first);
+void kars_close_from(int first);
 int kars_move_descriptor(int from, int to);
 /// Sends bytes and up to 4 descriptors over a Unix socket.
 ssize_t kars_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count);
@@ -64,9 +67,13 @@ int kars_make_device(const char *path, int major, int minor);
 int kars_open_terminal(int *terminal);
 int kars_take_terminal(int terminal);
 int kars_set_host_name(const char *name);
-int kars_limit(int resource, uint64_t soft, uint64_t hard);
-enum { KARS_LIMIT_PROCESSES, KARS_LIMIT_FILES, KARS_LIMIT_CORE };
+/// Sets both limits to `most`, or leaves them lower where they are lower.
+int kars_limit(int which, uint64_t most);
+static const int KARS_LIMIT_PROCESSES = 1, KARS_LIMIT_FILES = 2, KARS_LIMIT_CORE = 3;
 int kars_wait_status_exit_code(int status);
+int kars_set_window_size(int terminal, uint16_t rows, uint16_t columns);
+/// Starts a detached process with descriptors 0 to 4 as given and a session of its own; -1 and errno, or its id.
+pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[5]);
 /// A TUN device can be opened: 0, else -1 with errno.
 int kars_can_open_tun(void);
 #endif

@@ -1,0 +1,338 @@
+import CLinux
+import KarsCore
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The background process of one pod on a laptop: makes its namespaces, runs its containers, answers its control socket.
+///
+/// One thread, no Swift concurrency: it forks all the time, and the kernel ties "die with the parent" to the thread that
+/// forked. All it starts ends with it, however it ends: first processes of containers and of pasta hold the reading end of a pipe
+/// whose writing end only this process has, and get a signal from the kernel besides.
+final class PodSupervisor {
+    let launch: PodLaunch
+    let loop = PollLoop()
+    let namespaces: PodNamespaces
+    let executable: String
+    private let ready: Int32
+    let lifelineReader: Int32
+    private let lifelineWriter: Int32
+    let listener: Int32
+    private let lock: Int32
+    private let startedAt = UTCTime.now()
+    private var initRuns: [ContainerRun] = []
+    private(set) var runs: [ContainerRun] = []
+    private var network: pid_t?
+    private var forwardsNames = false
+    private let networkLog: ContainerLog
+    var isStopping = false
+    private var failure: (reason: String, message: String)?
+    private var hasReported = false
+    var stopWaiters: [ControlConnection] = []
+    private var janitor: pid_t = -1
+    var sessions: [Int: ExecSession] = [:]
+    var nextSession = 0
+
+    static let networkDeadline = Duration.seconds(10)
+    static let maxSessions = 64
+
+    // MARK: Coming up
+
+    /// Prepares everything that can fail before a container starts. `ready`: gets one JSON line for the client that waits.
+    init(launch: PodLaunch, ready: Int32, executable: String, lock: Int32) throws {
+        self.launch = launch
+        self.ready = ready
+        self.executable = executable
+        self.lock = lock
+        guard let mapping = UserMapping.ofThisProcess() else {
+            throw StageError("this user has no subordinate ids in /etc/subuid and /etc/subgid", errno: 0)
+        }
+        for name in ["logs", "config", "volumes"] { try Files.createDirectories("\(launch.directory)/\(name)", mode: 0o700) }
+        networkLog = try ContainerLog(path: "\(launch.directory)/logs/network.log")
+        namespaces = try PodNamespaces.create(mapping)
+        var ends: [Int32] = [-1, -1]
+        try StageError.check(kars_pipe(&ends), "pipe")
+        (lifelineReader, lifelineWriter) = (ends[0], ends[1])
+        let socketPath = "\(launch.directory)/supervisor.sock"
+        unlink(socketPath)
+        listener = try StageError.check(kars_listen_unix(socketPath), "listening on \(socketPath)")
+        _ = fcntl(listener, F_SETFL, O_NONBLOCK)
+
+        let machineResolvers =
+            (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let resolvers = PodNetwork.resolvers(machine: machineResolvers)
+        forwardsNames = resolvers.forwardsNames
+        try prepareVolumes()
+        let directory = launch.directory
+        let context = SetupContext(
+            launch: launch, executable: executable, resolvers: resolvers.text, outsideBase: mapping.outsideBase,
+            configMapFile: { name, key in
+                (try? Files.read("\(directory)/config/\(name)/\(key)", upTo: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
+            })
+        let groupName = "\(launch.pod.metadata.name)-\(getpid())"
+        func run(_ container: Container, isInit: Bool) throws -> ContainerRun {
+            let setup = try ContainerSetup(container, in: context)
+            return ContainerRun(
+                container, setup: setup, log: try ContainerLog(path: "\(directory)/logs/\(container.name).log"),
+                group: ControlGroup.create(
+                    name: "\(groupName)-\(container.name)", memoryBytes: container.resources?.limits["memory"]?.units,
+                    processes: setup.processLimit), isInit: isInit, policy: launch.pod.spec.restartPolicy)
+        }
+        initRuns = try launch.pod.spec.initContainers.map { try run($0, isInit: true) }
+        runs = try launch.pod.spec.containers.map { try run($0, isInit: false) }
+        janitor = startJanitor(socketPath: socketPath)
+    }
+
+    /// Directories behind volumes exist, and what the router reads is readable to a user that owns none of it. The sandbox's own
+    /// directory keeps everybody else out.
+    private func prepareVolumes() throws {
+        for volume in launch.pod.spec.volumes {
+            switch volume.source {
+            case .emptyDirectory(inMemory: false, _):
+                let path = "\(launch.directory)/volumes/\(volume.name)"
+                try Files.remove(path)
+                try Files.createDirectories(path, mode: 0o700)
+            case .configMap(let name, let optional):
+                let path = "\(launch.directory)/config/\(name)"
+                if !Files.exists(path) {
+                    guard optional else { throw ResourceError("spec.volumes.\(volume.name)", "config map \(name) is not there") }
+                    try Files.createDirectories(path, mode: 0o755)
+                }
+                chmod(path, 0o755)
+                for file in try Files.entries(of: path) { chmod("\(path)/\(file)", 0o644) }
+            case .hostPath(let path, let create):
+                if create { try Files.createDirectories(path, mode: 0o700) }
+                guard Files.exists(path) else { throw ResourceError("spec.volumes.\(volume.name)", "\(path) is not there") }
+            case .emptyDirectory, .secret: break
+            }
+        }
+    }
+
+    /// Waits for the end of this process, whatever ends it, and takes away what no kernel does: control groups, the socket.
+    private func startJanitor(socketPath: String) -> pid_t {
+        let groups = (initRuns + runs).compactMap(\.group)
+        let child = kars_fork()
+        guard child == 0 else { return child }
+        setsid()
+        Descriptors.closeAll(except: [lifelineReader, lock])
+        for descriptor in Int32(0)..<3 { close(descriptor) }
+        kars_reset_signals()
+        _ = Descriptors.readAll(lifelineReader, upTo: 1)
+        unlink(socketPath)
+        for _ in 0..<200 {
+            if groups.filter({ !$0.remove() }).isEmpty { break }
+            usleep(10_000)
+        }
+        _exit(0)
+    }
+
+    func run() {
+        var signals = [SIGCHLD, SIGTERM, SIGINT, SIGHUP]
+        let source = kars_signal_descriptor(&signals, signals.count)
+        loop.watch(source) { [self] in
+            while case let number = kars_next_signal(source), number != 0 {
+                if number != SIGCHLD { stop(grace: .seconds(launch.pod.spec.terminationGracePeriodSeconds ?? 30)) }
+            }
+            loop.reap()
+        }
+        loop.watch(listener) { [self] in accept() }
+        writeStatus()
+        startNextInit(0)
+        loop.run()
+        failure = failure ?? ("Stopped", "stopped on request")
+        writeStatus(phase: failure?.reason == "Stopped" ? .stopped : .failed)
+        unlink("\(launch.directory)/supervisor.sock")
+        for waiter in stopWaiters { waiter.send(["ok": true]) }
+        for run in initRuns + runs { run.group?.remove() }
+        kill(janitor, SIGKILL)
+    }
+
+    private func startNextInit(_ index: Int) {
+        guard index < initRuns.count else { return startNetwork() }
+        start(initRuns[index]) { [self] code in
+            let run = initRuns[index]
+            if code == 0, !isStopping {
+                startNextInit(index + 1)
+            } else if !isStopping {
+                let said = [run.message, run.log.tail()].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "\n")
+                fail("InitContainerFailed", "\(run.container.name) exited with \(code)\(said.isEmpty ? "" : ": " + said)")
+            }
+        }
+    }
+
+    private func startNetwork() {
+        guard Self.hasDefaultRoute() else {
+            networkLog.write("no default route on this machine: the pod has loopback only\n".utf8)
+            return startContainers()
+        }
+        do {
+            let log = open(networkLog.path, O_WRONLY | O_APPEND | O_CLOEXEC)
+            defer { close(log) }
+            let started = try PodNetwork(namespaces: namespaces, loopbackPorts: launch.loopbackPorts, lifeline: lifelineReader)
+                .start(forwardsNames: forwardsNames, log: log)
+            network = started.process
+            let isFirst = runs.allSatisfy { $0.machine.state == .waiting }
+            let deadline = loop.after(Self.networkDeadline) { [self] in
+                if isFirst { fail("NetworkFailed", "pasta did not come up: \(networkLog.tail())") }
+            }
+            loop.watch(started.ready) { [self] in
+                var byte: UInt8 = 0
+                let count = read(started.ready, &byte, 1)
+                loop.unwatch(started.ready)
+                close(started.ready)
+                loop.cancel(deadline)
+                if count > 0, isFirst { startContainers() }
+            }
+            loop.onExit(of: started.process) { [self] code in
+                network = nil
+                if isStopping { return finishIfEmpty() }
+                if isFirst, runs.contains(where: { $0.machine.state == .waiting }) {
+                    return fail("NetworkFailed", "pasta exited with \(code): \(networkLog.tail())")
+                }
+                loop.after(.seconds(1)) { [self] in if !isStopping { startNetwork() } }
+            }
+        } catch {
+            fail("NetworkFailed", "\(error)")
+        }
+    }
+
+    private static func hasDefaultRoute() -> Bool {
+        let lines = { (path: String) in
+            ((try? Files.read(path, upTo: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? "").split(separator: "\n")
+        }
+        if lines("/proc/net/route").dropFirst().contains(where: { $0.split(separator: "\t").dropFirst().first == "00000000" }) {
+            return true
+        }
+        return lines("/proc/net/ipv6_route").contains {
+            let fields = $0.split(separator: " ")
+            return fields.count == 10 && fields[0].allSatisfy { $0 == "0" } && fields[1] == "00" && fields[9] != "lo"
+        }
+    }
+
+    private func startContainers() {
+        for run in runs { start(run) { _ in } }
+    }
+
+    private func start(_ run: ContainerRun, ended: @escaping (Int32) -> Void) {
+        guard !isStopping else { return }
+        do {
+            try run.start(
+                in: namespaces, lifeline: lifelineReader, loop: loop,
+                reported: { [self] problem in
+                    if problem == nil { startProbes(of: run) }
+                    writeStatus()
+                    reportIfUp()
+                },
+                ended: { [self] code in containerEnded(run, code, then: ended) })
+            run.machine.started(now: .now())
+        } catch {
+            run.message = "\(error)"
+            containerEnded(run, 126, then: ended)
+        }
+        writeStatus()
+    }
+
+    private func containerEnded(_ run: ContainerRun, _ code: Int32, then ended: (Int32) -> Void) {
+        run.process = nil
+        for timer in run.probeTimers { loop.cancel(timer) }
+        run.probeTimers = []
+        run.readiness = nil
+        run.liveness = nil
+        let now = Instant.now()
+        switch run.machine.ended(code: code, now: now) {
+        case .startAgain(let due) where !isStopping: loop.at(due) { [self] in start(run, ended: { _ in }) }
+        case .startAgain, .stayEnded: break
+        }
+        if run.message != nil, !run.isInit, !hasReported {
+            fail("ContainerFailed", "\(run.container.name): \(run.message ?? "")")
+        }
+        writeStatus()
+        ended(code)
+        if isStopping { finishIfEmpty() }
+    }
+
+    /// The client that started this process waits until every container runs.
+    private func reportIfUp() {
+        guard !hasReported, runs.allSatisfy({ $0.hasStarted }) else { return }
+        report(["ok": true])
+    }
+
+    private func report(_ answer: JSON) {
+        guard !hasReported else { return }
+        hasReported = true
+        Descriptors.writeAll(answer.encoded() + [UInt8(ascii: "\n")], to: ready)
+        close(ready)
+    }
+
+    private func fail(_ reason: String, _ message: String) {
+        guard failure == nil else { return }
+        failure = (reason, message)
+        writeStatus()
+        stop(grace: .zero)
+        report(["ok": false, "error": ["code": .string(reason), "message": .string(message)]])
+    }
+
+    // MARK: Going down
+
+    func stop(grace: Duration) {
+        guard !isStopping else { return }
+        isStopping = true
+        for run in initRuns + runs { run.signal(SIGTERM) }
+        loop.after(grace) { [self] in
+            for run in initRuns + runs { run.signal(SIGKILL) }
+        }
+        if let network { kill(network, SIGKILL) }
+        finishIfEmpty()
+    }
+
+    private func finishIfEmpty() {
+        if network == nil, (initRuns + runs).allSatisfy({ $0.process == nil }) { loop.stop() }
+    }
+
+    // MARK: Status
+
+    func writeStatus(phase: PodStatus.Phase? = nil) {
+        var status = PodStatus(name: launch.pod.metadata.name, phase: phase ?? currentPhase)
+        status.isReady = status.phase == .running && runs.allSatisfy(\.isReady)
+        status.supervisorPid = phase == nil ? Int(getpid()) : nil
+        status.startedAt = startedAt.rfc3339
+        status.reason = failure?.reason
+        status.message = failure?.message
+        status.containers = (initRuns + runs).map { run in
+            let state: PodStatus.ContainerStatus.State =
+                switch run.machine.state {
+                case .waiting: .waiting
+                case .running: run.hasStarted ? .running : .waiting
+                case .backingOff: .backingOff
+                case .ended: .terminated
+                }
+            return PodStatus.ContainerStatus(
+                name: run.container.name, state: state, isReady: run.isReady, restartCount: run.machine.restartCount,
+                exitCode: run.machine.lastExitCode.map(Int.init), message: run.message, isInit: run.isInit)
+        }
+        if runs.contains(where: { $0.group == nil }) {
+            status.notes.append("memory limits are not enforced: this user may not make control groups")
+        }
+        let bytes = status.json.encoded() + [UInt8(ascii: "\n")], path = "\(launch.directory)/status.json"
+        // Renamed for readers; not flushed, for a start-up of milliseconds and because a crash of the machine ends the pod too.
+        let temporary = path + ".tmp"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { return }
+        let written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        close(file)
+        if written == bytes.count { rename(temporary, path) } else { unlink(temporary) }
+    }
+
+    var currentPhase: PodStatus.Phase {
+        if failure != nil { return .failed }
+        if runs.contains(where: \.machine.isCrashLooping) { return .crashLoopBackOff }
+        if runs.allSatisfy({ if case .ended = $0.machine.state { true } else { false } }) {
+            return runs.allSatisfy { $0.machine.lastExitCode == 0 } ? .succeeded : .failed
+        }
+        return hasReported || runs.allSatisfy({ $0.hasStarted }) ? .running : .pending
+    }
+
+}
