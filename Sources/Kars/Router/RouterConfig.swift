@@ -9,6 +9,7 @@ struct RouterConfig: Sendable {
     var listeners: Listeners
     var provider: Provider
     var policies: PolicyPaths
+    var egress: EgressSettings
     var limits: Limits
     var rate: Rate
     var budget: Budget
@@ -19,6 +20,12 @@ struct RouterConfig: Sendable {
     var stateDirectory: String
     /// Holds `admin-token`, `tls.crt`, `tls.key` and `model-key` (`KARS_SECRETS_DIR`, default /etc/kars/secrets).
     var secretsDirectory: String
+    /// Event loops, one for each core that the router may use (`KARS_ROUTER_LOOPS`, default 1: a pod's router needs one).
+    var loops: Int
+    /// When a decision counts as recorded (`KARS_EVIDENCE_DURABILITY`): `written` survives the process, `synced` the machine.
+    var evidenceDurability: EvidenceConfig.Durability
+    /// Bytes after which the chain goes on in a new file (`KARS_EVIDENCE_FILE_BYTES`, default 64 MiB).
+    var evidenceFileBytes: Int
     /// `debug`, `info`, `warn` or `error` (`KARS_LOG_LEVEL`, default info).
     var logLevel: Log.Level
 
@@ -53,6 +60,8 @@ struct RouterConfig: Sendable {
         var kind: Kind
         /// `KARS_PROVIDER_ENDPOINT`, else `AZURE_OPENAI_ENDPOINT`, else `FOUNDRY_ENDPOINT`.
         var endpoint: String
+        /// A PEM file with the only authorities that may vouch for the provider (`KARS_PROVIDER_CA`); nil trusts the machine's.
+        var authorities: String?
         /// `AZURE_OPENAI_API_VERSION`, default 2024-10-21.
         var apiVersion: String
         /// What a request without `model` gets: `DEFAULT_MODEL`, `AZURE_OPENAI_DEPLOYMENT`, `KARS_MODEL`, `OPENCLAW_MODEL`,
@@ -166,6 +175,10 @@ extension RouterConfig {
             blockListEnabled: reader.flag("BLOCKLIST_ENABLED", or: true),
             learnsEgress: Self.learnsEgress(&reader),
             pollInterval: reader.milliseconds("KARS_POLICY_POLL_MS", in: 20...10_000, or: 200))
+        egress = EgressSettings(reading: &reader)
+        if let text = try? Files.readIfPresent("/etc/resolv.conf", upTo: 64 << 10) {
+            egress.searchDomains = EgressSettings.searchDomains(parsing: text)
+        }
         limits = Limits(reading: &reader)
         rate = Rate(
             perSecond: reader.integer("KARS_RATE_PER_SECOND", in: 1...1_000_000, or: 5_000),
@@ -178,6 +191,9 @@ extension RouterConfig {
         contentFlags = Self.contentFlags(&reader)
         stateDirectory = reader.absolutePath("KARS_STATE_DIR", or: "/var/lib/kars")
         secretsDirectory = reader.absolutePath("KARS_SECRETS_DIR", or: "/etc/kars/secrets")
+        loops = reader.integer("KARS_ROUTER_LOOPS", in: 1...64, or: 1)
+        evidenceDurability = reader.choice("KARS_EVIDENCE_DURABILITY", or: .written)
+        evidenceFileBytes = reader.integer("KARS_EVIDENCE_FILE_BYTES", in: 65_536...(1 << 40), or: 64 << 20)
         logLevel = reader.choice("KARS_LOG_LEVEL", or: Log.Level.info)
         try reader.finish()
     }
@@ -234,6 +250,7 @@ extension RouterConfig.Provider {
             if endpoint.isEmpty { reader.report("KARS_PROVIDER_ENDPOINT: must be set for the provider \(kind.rawValue)") }
         case .demo, .none: break
         }
+        authorities = reader.text("KARS_PROVIDER_CA") == nil ? nil : reader.absolutePath("KARS_PROVIDER_CA", or: "")
         apiVersion = reader.text("AZURE_OPENAI_API_VERSION", or: "2024-10-21")
         if !apiVersion.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) || (97...122).contains($0) }) {
             reader.report("AZURE_OPENAI_API_VERSION: expected a version such as 2024-10-21")

@@ -13,7 +13,7 @@ struct ChatRoute: Sendable {
 
     func handle(_ request: HTTPServerRequest, _ reply: Reply) async throws(Refusal) {
         let body = try await request.body(governedUpTo: config.limits.requestBytes)
-        let call = try admit(body)
+        let call = try await admit(body)
         let started = request.arrival
         do throws(Refusal) {
             let answer = try await perform(call, reply.trace)
@@ -38,7 +38,7 @@ struct ChatRoute: Sendable {
     // MARK: - Before the provider
 
     /// Everything that is decided before a byte leaves: one record, one reservation.
-    private func admit(_ body: [UInt8]) throws(Refusal) -> GovernedCall {
+    private func admit(_ body: [UInt8]) async throws(Refusal) -> GovernedCall {
         let now = Instant.now()
         let policy = pipeline.policies.current
         let request: ChatRequest
@@ -65,7 +65,7 @@ struct ChatRoute: Sendable {
             throw pipeline.recordRefusal(action, error, under: policy, detailDigest: digest)
         }
         do throws(Refusal) {
-            try pipeline.record(action, .success(grant), under: policy, detailDigest: digest)
+            try await pipeline.recordDurably(action, .success(grant), under: policy, detailDigest: digest)
             let withheld = try withheldTools(of: request, under: policy)
             let edits = ChatRequestEdits(
                 model: model, includesStreamUsage: request.isStreamed, withheldTools: withheld,

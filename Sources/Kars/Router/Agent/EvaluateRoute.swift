@@ -10,14 +10,14 @@ struct EvaluateRoute: Sendable {
         let question = try EvaluationRequest(parsing: try await request.body(governedUpTo: maxBytes))
         await reply.send(
             status: 200, headers: reply.headers(contentType: "application/json"),
-            body: try answer(question, now: .now()).body)
+            body: try await answer(question, now: .now()).body)
     }
 
-    func answer(_ question: EvaluationRequest, now: Instant) throws(Refusal) -> EvaluationAnswer {
+    func answer(_ question: EvaluationRequest, now: Instant) async throws(Refusal) -> EvaluationAnswer {
         let policy = pipeline.policies.current
         let action = pipeline.action(.tool, question.action, attributes: question.attributes)
         let outcome = pipeline.judge(action, tool: question.tool, under: policy, now: now)
-        try pipeline.record(
+        try await pipeline.recordDurably(
             question.recorded(action), outcome, under: policy,
             detailDigest: EvidenceEvent.digest(Array(question.action.utf8)))
         switch outcome {

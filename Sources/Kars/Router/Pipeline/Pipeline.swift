@@ -49,7 +49,7 @@ final class Pipeline: Sendable {
         case .refuse(let refusal): return refused(refusal)
         case .requiresApproval(let rule, let minimum):
             metrics.policyEvaluations[.requiresApproval].increment()
-            return .failure(.approvalRequired(rule: rule, minimum: minimum, ticket: Self.ticket()))
+            return .failure(.approvalRequired(rule: rule, minimum: minimum, ticket: ticket()))
         }
     }
 
@@ -59,7 +59,7 @@ final class Pipeline: Sendable {
         case .allow: nil
         case .refuse(let refusal): refusal
         case .requiresApproval(let rule, let minimum):
-            .approvalRequired(rule: rule, minimum: minimum, ticket: Self.ticket())
+            .approvalRequired(rule: rule, minimum: minimum, ticket: ticket())
         }
     }
 
@@ -80,6 +80,28 @@ final class Pipeline: Sendable {
         _ action: Action, _ outcome: Result<Grant, Refusal>, under policy: EnforcedPolicy, reason: String = "",
         detailDigest: String? = nil
     ) throws(Refusal) {
+        let event = event(action, outcome, under: policy, reason: reason, detailDigest: detailDigest)
+        do { try evidence.append(event) } catch { throw unrecorded(error) }
+    }
+
+    /// As `record`, and waits for the disk where the configuration says that only then something counts as recorded.
+    func recordDurably(
+        _ action: Action, _ outcome: Result<Grant, Refusal>, under policy: EnforcedPolicy, reason: String = "",
+        detailDigest: String? = nil
+    ) async throws(Refusal) {
+        let event = event(action, outcome, under: policy, reason: reason, detailDigest: detailDigest)
+        do { try await evidence.record(event) } catch { throw unrecorded(error) }
+    }
+
+    private func unrecorded(_ error: EvidenceError) -> Refusal {
+        metrics.evidenceFailures.increment()
+        return .evidenceUnavailable(error.reason)
+    }
+
+    private func event(
+        _ action: Action, _ outcome: Result<Grant, Refusal>, under policy: EnforcedPolicy, reason: String,
+        detailDigest: String?
+    ) -> EvidenceEvent {
         var event = EvidenceEvent(
             surface: action.surface, action: action.name, decision: .allow, agentID: sandbox, reason: reason,
             policyDigest: policy.profileDigest, detailDigest: detailDigest)
@@ -99,12 +121,7 @@ final class Pipeline: Sendable {
                 }
             metrics.decisions[refusal.stage.gate, .deny].increment()
         }
-        do {
-            _ = try evidence.append(event)
-        } catch {
-            metrics.evidenceFailures.increment()
-            throw .evidenceUnavailable(error.reason)
-        }
+        return event
     }
 
     /// The record of a refusal. When it cannot be written, that is the more urgent thing to say.
@@ -137,7 +154,8 @@ final class Pipeline: Sendable {
 
     var evidenceStatus: EvidenceStatus { evidence.status }
 
-    private static func ticket() -> String { Hex.encode(SecureRandom.bytes(8)) }
+    /// What a person names when asking an operator for an approval.
+    func ticket() -> String { Hex.encode(SecureRandom.bytes(8)) }
 }
 
 extension Refusal.Stage {
