@@ -1,0 +1,144 @@
+"""Fixtures of the end-to-end tests: the built `kars`, a private KARS_HOME, and an outer network that plays the internet.
+
+Everything runs inside a network namespace of the tests' own. It holds a public-looking address with a web server and a
+name server, so that permitted and refused hosts can be told apart without any packet leaving the machine.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent.parent
+KARS = ROOT / ".build/release/kars"
+PUBLIC_ADDRESS = "11.22.33.44"
+PUBLIC_ADDRESS_6 = "2a0a:1:2::44"
+
+
+def needs_namespaces():
+    if os.geteuid() != 0:
+        pytest.skip("skipped: needs root to make network namespaces")
+    if shutil.which("ip") is None:
+        pytest.skip("skipped: needs iproute2")
+
+
+class Internet:
+    """Two network namespaces: a laptop, in which `kars` runs, and the internet, a web and a name server at public-looking addresses."""
+
+    def __init__(self, directory):
+        suffix = uuid.uuid4().hex[:8]
+        self.name, self.outside = "kars-laptop-" + suffix, "kars-internet-" + suffix
+        self.directory = directory
+        for name in (self.name, self.outside):
+            sh("ip", "netns", "add", name)
+            sh("ip", "-n", name, "link", "set", "lo", "up")
+        sh("ip", "link", "add", "uplink", "netns", self.name, "type", "veth", "peer", "name", "laptop", "netns", self.outside)
+        for name, device, address, address6 in (
+            (self.name, "uplink", "11.22.33.1/24", "2a0a:1:2::1/64"), (self.outside, "laptop", PUBLIC_ADDRESS + "/24", PUBLIC_ADDRESS_6 + "/64"),
+        ):
+            sh("ip", "-n", name, "addr", "add", address, "dev", device)
+            sh("ip", "-n", name, "addr", "add", address6, "dev", device, "nodad")
+            sh("ip", "-n", name, "link", "set", device, "up")
+        sh("ip", "-n", self.name, "route", "add", "default", "via", PUBLIC_ADDRESS)
+        sh("ip", "-n", self.name, "-6", "route", "add", "default", "via", PUBLIC_ADDRESS_6)
+        etc = pathlib.Path("/etc/netns") / self.name
+        etc.mkdir(parents=True)
+        (etc / "resolv.conf").write_text(f"nameserver {PUBLIC_ADDRESS}\n")
+        self.log = directory / "internet.log"
+        self.server = subprocess.Popen(
+            ["ip", "netns", "exec", self.outside, sys.executable, str(HERE / "internet.py"), PUBLIC_ADDRESS, PUBLIC_ADDRESS_6, str(directory)],
+            stdout=subprocess.PIPE, text=True)
+        assert self.server.stdout.readline().strip() == "ready"
+
+    def popen(self, command, **options):
+        """Starts a process on the laptop."""
+        return subprocess.Popen(["ip", "netns", "exec", self.name, *command], **options)
+
+    def run(self, command, **options):
+        return subprocess.run(["ip", "netns", "exec", self.name, *map(str, command)], **options)
+
+    def requests(self):
+        """What reached the internet, a line each."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def close(self):
+        self.server.terminate()
+        self.server.wait(10)
+        for name in (self.name, self.outside):
+            sh("ip", "netns", "delete", name)
+        shutil.rmtree(pathlib.Path("/etc/netns") / self.name)
+
+
+class Kars:
+    """The command line under test, with a home of its own."""
+
+    def __init__(self, internet, home, extra=None):
+        self.internet = internet
+        self.home = home
+        self.environment = {
+            "PATH": os.environ["PATH"], "HOME": str(home), "KARS_HOME": str(home / "kars"), "LANG": "C.UTF-8", **(extra or {}),
+        }
+
+    def __call__(self, *arguments, check=True, timeout=60, **options):
+        result = self.internet.run(
+            [KARS, *arguments], capture_output=True, text=True, timeout=timeout, env=self.environment,
+            stdin=options.pop("stdin", subprocess.DEVNULL if "input" not in options else None), **options)
+        if check and result.returncode != 0:
+            raise AssertionError(
+                f"kars {' '.join(map(str, arguments))}: exit {result.returncode}\n{result.stdout}\n{result.stderr}\n{self.diagnosis()}")
+        return result
+
+    def json(self, *arguments, **options):
+        return json.loads(self(*arguments, "--output", "json", **options).stdout)
+
+    def inside(self, name, script, check=False, timeout=60):
+        """Runs a shell script in the agent container."""
+        return self("exec", name, "--", "sh", "-c", script, check=check, timeout=timeout)
+
+    def sandbox(self, name="dev-agent"):
+        return self.home / "kars/sandboxes" / name
+
+    def diagnosis(self):
+        texts = []
+        for log in sorted((self.home / "kars/sandboxes").glob("*/logs/*.log")):
+            texts.append(f"--- {log}\n{log.read_text(errors='replace')[-3000:]}")
+        return "\n".join(texts)
+
+    def close(self):
+        for directory in (self.home / "kars/sandboxes").glob("*"):
+            self("destroy", directory.name, "--yes", check=False)
+
+
+def sh(*command):
+    subprocess.run([str(c) for c in command], check=True, capture_output=True)
+
+
+def wait_until(condition, seconds=20, what="the condition"):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not hold within {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def internet(tmp_path_factory):
+    needs_namespaces()
+    network = Internet(tmp_path_factory.mktemp("internet"))
+    yield network
+    network.close()
+
+
+@pytest.fixture(scope="module")
+def kars(internet, tmp_path_factory):
+    command = Kars(internet, tmp_path_factory.mktemp("home"))
+    yield command
+    command.close()
