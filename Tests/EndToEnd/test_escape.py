@@ -35,8 +35,8 @@ def test_tcp_goes_nowhere_but_the_router(agent, target):
 @pytest.mark.parametrize("own_address", ["8446", "9090", "8445"])
 def test_the_operator_plane_is_out_of_reach_by_every_local_address(agent, own_address):
     script = f"""
-import socket, subprocess
-addresses = {{'127.0.0.1', '::1', '127.1.2.3', socket.gethostbyname(socket.gethostname()) if False else '127.0.0.1'}}
+import socket
+addresses = {{'127.0.0.1', '::1', '127.1.2.3'}}
 for line in open('/proc/net/fib_trie'):
     word = line.strip().split()[-1]
     if word.count('.') == 3 and '/' not in word: addresses.add(word)
