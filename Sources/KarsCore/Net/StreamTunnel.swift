@@ -41,6 +41,7 @@ private actor StreamTunnel {
     /// Held for a side that reads slower than the other writes.
     private static let maxHeldBytes = 131_072
 
+    /// `@unchecked Sendable`: touched on the loop's thread only, where the tunnel is isolated too.
     private final class Side: PollClient, @unchecked Sendable {
         let transport: StreamTransport
         var first: [UInt8]
@@ -56,7 +57,6 @@ private actor StreamTunnel {
         }
 
         func ready(_ events: PollEvents) {
-            // Touched on the loop's thread only, which is where the tunnel is isolated.
             tunnel?.assumeIsolated { [isFirst] in $0.ready(events, isFirst: isFirst) }
         }
     }
