@@ -11,6 +11,7 @@ extension Fuzz {
         policyProfileTarget,
         sniTarget,
         sseTarget,
+        tlsTarget,
         yamlTarget,
     ]
 }

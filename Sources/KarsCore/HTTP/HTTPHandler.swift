@@ -25,6 +25,8 @@ package protocol HTTPServerExchange: Actor {
     func nextBodyPart() async throws(HTTPBodyError) -> [UInt8]?
     /// Bytes of the whole body when a length was announced.
     var announcedBodyBytes: Int? { get }
+    /// The leaf of the client's verified chain; nil when it was not asked for one.
+    var peerCertificate: TLSCertificate? { get async }
     func send(_ head: HTTPResponseHead, body: [UInt8]) async throws(HTTPResponseError)
     func start(_ head: HTTPResponseHead) async throws(HTTPResponseError)
     func write(_ bytes: [UInt8]) async throws(HTTPResponseError)
@@ -33,6 +35,9 @@ package protocol HTTPServerExchange: Actor {
 }
 
 extension HTTPServerExchange {
+    /// For exchanges without TLS.
+    package var peerCertificate: TLSCertificate? { nil }
+
     /// For exchanges without a connection to hand over.
     package func upgrade(_ head: HTTPResponseHead) async throws(HTTPResponseError) -> ByteStream { throw .outOfOrder }
 }
@@ -82,6 +87,10 @@ package struct HTTPServerRequest: Sendable {
         self.arrival = arrival
         self.exchange = exchange
     }
+
+    /// Who the client proved to be: the leaf of a chain that leads to one of the server's client authorities. Nil without
+    /// mutual TLS, where no certificate is asked for. The first look on a connection reads it, later ones cost little.
+    package var peerCertificate: TLSCertificate? { get async { await exchange.peerCertificate } }
 
     /// The whole body. Reading stops, and the connection is closed after the answer, once it passes `maxBytes`.
     package func body(upTo maxBytes: Int) async throws(HTTPBodyError) -> [UInt8] {

@@ -8,6 +8,7 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
     private let shard: HTTPServerShard
     private let peer: SocketAddress?
     private let transport: StreamTransport
+    private let tls: TLSStreamCodec?
     private var machine: HTTP1ServerMachine
     /// Bytes that were read and not understood yet.
     private var input: [UInt8] = []
@@ -36,15 +37,19 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     /// On the loop's thread. Owns `descriptor` unless it throws.
-    init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, codec: (any StreamCodec)?) throws(SocketError) {
+    init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, codec: TLSStreamCodec?) throws(SocketError) {
         self.shard = shard
         self.peer = peer
+        tls = codec
         loop = shard.loop
         machine = HTTP1ServerMachine(limits: shard.limits)
         let relay = ConnectionRelay()
         transport = try StreamTransport(loop: loop, descriptor: descriptor, owner: relay)
         if let codec { transport.protect(codec) }
     }
+
+    /// Read once for all requests of the connection.
+    fileprivate lazy var peerCertificate = tls?.peerCertificate
 
     /// Begins; called once.
     func start() {
@@ -177,6 +182,7 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
         if let announced = machine.announcedBodyBytes, announced > limit { return false }
         var skipped = 0
         while skipped <= limit {
+            // Nil at the end, thrown when the client has gone or sends nonsense: the machine knows which.
             guard let part = try? await bodyPart() else { return machine.isBodyComplete }
             skipped += part.count
         }
@@ -200,6 +206,7 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
             try? HTTP1Encoder.response(
                 head, version: .http11, announcing: .none, connection: nil, date: shard.date(), into: &out)
         }
+        // A codec that fails keeps failing; the connection ends either way.
         try? transport.collect(answer.body)
         needsLinger = true
     }
@@ -527,6 +534,8 @@ private actor Exchange: HTTPServerExchange {
     }
 
     nonisolated func end() { isOver = true }
+
+    var peerCertificate: TLSCertificate? { get async { isOver ? nil : await connection.peerCertificate } }
 
     func nextBodyPart() async throws(HTTPBodyError) -> [UInt8]? {
         guard !isOver else { throw .exchangeOver }

@@ -173,6 +173,7 @@ package actor ByteStream {
     }
     #endif
 
+    /// Nil for a stream that is closed or has no address.
     package var localAddress: SocketAddress? { transport.isOpen ? try? Socket.localAddress(transport.descriptor) : nil }
 
     // MARK: - TLS

@@ -78,29 +78,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     /// Starts the thread, which keeps the loop alive until `stop`.
     func start() throws(SocketError) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, 1 << 20)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        #if canImport(Darwin)
-        var handle: pthread_t?
-        #else
-        var handle = pthread_t()
-        #endif
-        let retained = Unmanaged.passRetained(self)
-        let code = pthread_create(
-            &handle, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                let loop = Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue()
-                loop.run()
-                return nil
-            }, retained.toOpaque())
-        guard code == 0 else {
-            retained.release()
-            throw SocketError("pthread_create", code)
-        }
+        let code = DetachedThread.start(stackBytes: 1 << 20) { self.run() }
+        guard code == 0 else { throw SocketError("pthread_create", code) }
     }
 
     /// Ends the thread after the work that is queued now. Connections must be closed before.

@@ -71,6 +71,7 @@ enum Socket {
     static func listener(atPath path: String, backlog: CInt) throws(SocketError) -> CInt {
         let descriptor = try make(family: AF_UNIX, type: streamType)
         do throws(SocketError) {
+            // A path that cannot be asked for cannot be bound either, and that error names the reason.
             if case .success? = try? probe(path) { throw SocketError("bind", EADDRINUSE) }
             unlink(path)
             // The file takes the socket's mode. Not by `umask`, which is the whole process's.

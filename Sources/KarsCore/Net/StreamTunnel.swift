@@ -43,6 +43,7 @@ private actor StreamTunnel {
     /// Reads of one side before others on the loop have their turn.
     private static let maxReadsPerTurn = 4
 
+    /// `@unchecked Sendable`: touched on the loop's thread only, where the tunnel is isolated too.
     private final class Side: PollClient, @unchecked Sendable {
         let transport: StreamTransport
         var first: [UInt8]
@@ -60,7 +61,6 @@ private actor StreamTunnel {
         }
 
         func ready(_ events: PollEvents) {
-            // Touched on the loop's thread only, which is where the tunnel is isolated.
             tunnel?.assumeIsolated { [isFirst] in $0.ready(events, isFirst: isFirst) }
         }
     }

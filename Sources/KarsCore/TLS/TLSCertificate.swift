@@ -9,6 +9,8 @@ import Darwin
 /// What a certificate says, read from its DER form. Saying so proves nothing: trust comes from the handshake that verified it.
 package struct TLSCertificate: Equatable, Sendable {
     package let der: [UInt8]
+    /// The whole subject as RFC 4514 writes it, most specific part first; empty when the certificate names none.
+    package let subject: String
     package let commonName: String?
     package let dnsNames: [String]
     package let uris: [String]
@@ -20,6 +22,9 @@ package struct TLSCertificate: Equatable, Sendable {
 
     /// SHA-256 of the DER form: what pinning compares.
     package var fingerprint: [UInt8] { SHA256.hash(der) }
+
+    /// SHA-256 of the SubjectPublicKeyInfo (RFC 7469 §2.4).
+    package var publicKeyDigest: [UInt8] { SHA256.hash(publicKeyDER) }
 
     /// The first certificate in `pem`.
     package init(pem: [UInt8]) throws(TLSError) {
@@ -38,6 +43,7 @@ package struct TLSCertificate: Equatable, Sendable {
         notAfter = after
         der = Self.encoded { i2d_X509(certificate, $0) }
         publicKeyDER = Self.encoded { i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), $0) }
+        subject = Self.text(of: X509_get_subject_name(certificate))
         commonName = Self.commonName(X509_get_subject_name(certificate))
         var dnsNames: [String] = []
         var uris: [String] = []
@@ -62,6 +68,10 @@ package struct TLSCertificate: Equatable, Sendable {
         self.dnsNames = dnsNames
         self.uris = uris
         self.ipAddresses = ipAddresses
+    }
+
+    private static func text(of name: OpaquePointer?) -> String {
+        String(decoding: PEM.collect { kars_x509_name_print($0, name) }, as: UTF8.self)
     }
 
     private static func commonName(_ name: OpaquePointer?) -> String? {

@@ -45,6 +45,9 @@ final class TLSStreamCodec: StreamCodec {
         do throws(TLSError) { try engine.encrypt(plaintext) } catch { throw Self.translate(error) }
     }
 
+    /// As `TLSEngine.peerCertificate`.
+    var peerCertificate: TLSCertificate? { engine.peerCertificate }
+
     func close() { engine.close() }
     var isReady: Bool { engine.isHandshakeComplete }
     var hasOutgoing: Bool { engine.hasOutgoing }

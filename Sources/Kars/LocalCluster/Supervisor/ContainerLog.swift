@@ -52,6 +52,7 @@ final class ContainerLog {
 
     /// The last lines, for an error message.
     func tail(bytes limit: Int = 2_000) -> String {
+        // It only adds to an error that is told anyway.
         guard let bytes = try? Files.read(path, upTo: Self.maxBytes * 2) else { return "" }
         return String(decoding: bytes.suffix(limit), as: UTF8.self).trimmingWhitespace()
     }

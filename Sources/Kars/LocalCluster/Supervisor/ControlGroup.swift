@@ -43,6 +43,7 @@ struct ControlGroup: Equatable, Sendable {
 
     /// This process's own place in a v1 hierarchy.
     private static func path(of controller: String) -> String? {
+        // Unreadable means no control groups, and then limits are left out and said to be.
         guard let bytes = try? Files.read("/proc/self/cgroup", upTo: 1 << 16) else { return nil }
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)

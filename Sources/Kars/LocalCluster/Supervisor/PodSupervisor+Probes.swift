@@ -46,6 +46,11 @@ extension PodSupervisor {
         run.probeTimers = run.probeTimers.suffix(8) + [timer]
     }
 
+    /// Outside of the pod's network a probe would ask somebody else's port, and be told yes.
+    private func enterNetworkOrExit() {
+        do { try namespaces.enterNetwork(as: SandboxPod.routerUser) } catch { _exit(1) }
+    }
+
     private func check(_ probe: Probe, of run: ContainerRun, _ done: @escaping (Bool) -> Void) {
         let container = run.process
         let child = kars_fork()
@@ -53,10 +58,10 @@ extension PodSupervisor {
             kars_die_with_parent(SIGKILL)
             switch probe.check {
             case .tcp(let port):
-                try? namespaces.enterNetwork(as: SandboxPod.routerUser)
+                enterNetworkOrExit()
                 _exit(kars_connect_loopback(UInt16(port), Int32(probe.timeoutSeconds * 1_000)) >= 0 ? 0 : 1)
             case .http(let path, let port, _):
-                try? namespaces.enterNetwork(as: SandboxPod.routerUser)
+                enterNetworkOrExit()
                 let connection = kars_connect_loopback(UInt16(port), Int32(probe.timeoutSeconds * 1_000))
                 guard connection >= 0 else { _exit(1) }
                 _ = fcntl(connection, F_SETFL, 0)

@@ -61,6 +61,7 @@ final class PodSupervisor {
         listener = try StageError.check(kars_listen_unix(socketPath), "listening on \(socketPath)")
         _ = fcntl(listener, F_SETFL, O_NONBLOCK)
 
+        // A machine without the file has no resolvers of its own, which the plan knows.
         let machineResolvers =
             (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         let resolvers = PodNetwork.resolvers(machine: machineResolvers)
@@ -70,6 +71,7 @@ final class PodSupervisor {
         let context = SetupContext(
             launch: launch, executable: executable, resolvers: resolvers.text, outsideBase: mapping.outsideBase,
             configMapFile: { name, key in
+                // Nil is an error of the setup, which names the key.
                 (try? Files.read("\(directory)/config/\(name)/\(key)", upTo: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
             })
         let groupName = "\(launch.pod.metadata.name)-\(getpid())"
@@ -201,6 +203,7 @@ final class PodSupervisor {
 
     private static func hasDefaultRoute() -> Bool {
         let lines = { (path: String) in
+            // Missing where the kernel lacks the family.
             ((try? Files.read(path, upTo: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? "").split(separator: "\n")
         }
         if lines("/proc/net/route").dropFirst().contains(where: { $0.split(separator: "\t").dropFirst().first == "00000000" }) {

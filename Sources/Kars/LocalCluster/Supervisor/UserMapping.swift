@@ -54,6 +54,7 @@ enum UserMapping: Equatable, Sendable {
     }
 
     private static func text(_ path: String) -> String {
+        // A file that is missing or closed to us grants nothing.
         (try? Files.read(path, upTo: 1 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 

@@ -87,6 +87,7 @@ final class DNSStub: Sendable {
                 }
             }
             guard let more = try? await client.read(within: config.idle) else {
+                // Ended, broken or silent: all that is left is what the kernel has not taken yet.
                 _ = try? await client.flush(within: config.idle)
                 return
             }
