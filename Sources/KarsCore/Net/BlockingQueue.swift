@@ -57,7 +57,8 @@ package final class BlockingQueue: @unchecked Sendable {
         defer { pthread_mutex_unlock(lock) }
         guard waiting.count < maxWaiting else { return false }
         waiting.append(call)
-        if idle > 0 {
+        // A thread that was woken counts as idle until it has taken its call.
+        if idle >= waiting.count {
             pthread_cond_signal(condition)
         } else if threads < maxThreads {
             if startThread() {

@@ -73,8 +73,8 @@ enum Socket {
         do throws(SocketError) {
             if case .success? = try? probe(path) { throw SocketError("bind", EADDRINUSE) }
             unlink(path)
-            let mask = umask(0o177)
-            defer { umask(mask) }
+            // The file takes the socket's mode. Not by `umask`, which is the whole process's.
+            guard fchmod(descriptor, 0o600) == 0 else { throw SocketError("fchmod", errno) }
             let code = try withUnixAddress(path) { bind(descriptor, $0, $1) }
             guard code == 0 else { throw SocketError("bind", errno) }
             guard listen(descriptor, backlog) == 0 else { throw SocketError("listen", errno) }
