@@ -92,14 +92,15 @@ private struct Sandbox {
         return (code, String(decoding: Descriptors.readAll(output, upTo: 1 << 20), as: UTF8.self))
     }
 
-    /// Looks until it is so; a pod has nothing to wait on from outside.
-    func eventually(_ what: String, _ isSo: (PodStatus) -> Bool) async throws {
-        for _ in 0..<2_000 {
-            if let status = try pod.status(), isSo(status) { return }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        Issue.record("\(what) did not come about: \(String(describing: try pod.status()))")
+    /// Looks until it is so; the end of a supervisor is nothing that could be waited on from outside.
+    func eventually(_ isSo: (PodStatus) -> Bool) async throws {
+        try await lookUntil { try pod.status().map(isSo) ?? false }
     }
+}
+
+/// Looks again and again until `condition` holds; what never comes about is the time limit's failure.
+private func lookUntil(_ condition: () throws -> Bool) async throws {
+    while try !condition() { try await Task.sleep(for: .milliseconds(5)) }
 }
 
 private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body: (Sandbox) async throws -> Void) async throws {
@@ -119,7 +120,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
     }
 }
 
-@Suite(.serialized, .enabled(if: Rig.isPossible())) struct `Local pod` {
+@Suite(.serialized, .enabled(if: Rig.isPossible()), .timeLimit(.minutes(3))) struct `Local pod` {
     @Test func `the agent is user 1000 without any right`() async throws {
         try await withSandbox { (sandbox: Sandbox) async throws in
             #expect(try await sandbox.run("id -u").output == "1000\n")
@@ -235,9 +236,14 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
                 try: socket.socket(40, socket.SOCK_STREAM); print('REACHED vsock')
                 except OSError: pass
                 """
-            let server =
-                "python3 -c \"import socket; s = [socket.create_server(('127.0.0.1', p)) for p in (8446, 9090, 7001)]; import time; time.sleep(60)\" &"
-            _ = try await sandbox.run(server + " sleep 0.5", in: "router")
+            let server = """
+                import socket, time
+                sockets = [socket.create_server(('127.0.0.1', port)) for port in (8446, 9090, 7001)]
+                open('/var/lib/kars/listening', 'w').close()
+                time.sleep(600)
+                """
+            let wait = "until test -e /var/lib/kars/listening; do sleep 0.05; done"
+            #expect(try await sandbox.run("python3 - <<'P' &\n\(server)\nP\n\(wait)", in: "router").code == 0)
             let result = try await sandbox.run("/usr/bin/python3 - <<'P'\n\(script)\nP")
             #expect(!result.output.contains("REACHED"), "\(result.output)")
             #expect(result.output.split(separator: "\n").count == 11, "\(result.output)")
@@ -254,7 +260,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
             ]
             launch.pod.spec.containers[1].readinessProbe = Probe(.http(path: "/", port: 9_099, secure: false), periodSeconds: 1)
         }) { (sandbox: Sandbox) async throws in
-            try await sandbox.eventually("readiness") { $0.isReady }
+            try await sandbox.eventually { $0.isReady }
             let connection = try await sandbox.pod.dial(port: 9_099)
             defer { close(connection) }
             _ = fcntl(connection, F_SETFL, 0)
@@ -268,7 +274,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
     @Test func `a crash starts the container again and again, more and more slowly`() async throws {
         try await withSandbox({ $0.pod.spec.containers[0].command = ["sh", "-c", "sleep 0.02; exit 3"] }) {
             (sandbox: Sandbox) async throws in
-            try await sandbox.eventually("back-off") {
+            try await sandbox.eventually {
                 $0.phase == .crashLoopBackOff && ($0.container("agent")?.restartCount ?? 0) > 3
             }
             #expect(try sandbox.pod.status()?.container("agent")?.exitCode == 3)
@@ -304,16 +310,12 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
             #expect(Self.processes(containing: mark) == 1)
             let groups = Self.groups(of: supervisor)
             kill(pid_t(supervisor), SIGKILL)
-            try await sandbox.eventually("the end") { $0.phase == .stopped }
-            for _ in 0..<1_000
-            where Self.processes(containing: mark) + Self.groups(of: supervisor)
-                + Self.processes(containing: sandbox.pod.directory) > 0
-            {
-                try await Task.sleep(for: .milliseconds(5))
+            try await sandbox.eventually { $0.phase == .stopped }
+            try await lookUntil {
+                Self.processes(containing: mark) == 0 && Self.processes(containing: sandbox.pod.directory) == 0
+                    && Self.groups(of: supervisor) == 0
             }
-            #expect(Self.processes(containing: mark) == 0)
-            #expect(Self.processes(containing: sandbox.pod.directory) == 0)
-            #expect(groups > 0 && Self.groups(of: supervisor) == 0)
+            #expect(groups > 0)
             let mounts = try Files.read("/proc/self/mounts", upTo: 1 << 20)
             #expect(!String(decoding: mounts, as: UTF8.self).contains(sandbox.pod.directory))
             // And the sandbox starts again.
