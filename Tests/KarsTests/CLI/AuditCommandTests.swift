@@ -9,8 +9,9 @@ import Testing
     /// A home with one sandbox that has a chain of three events.
     func withHome(_ body: (String, EvidenceConfig) throws -> Void) throws {
         try withTemporaryDirectory { home in
-            let state = home + "/sandboxes/dev-agent/state/router"
+            let sandbox = KarsHome(path: home).sandbox("dev-agent"), state = sandbox.routerStatePath
             try Files.createDirectories(state, mode: 0o700)
+            try AtomicFile.write(Array("{}".utf8), to: sandbox.recordPath, mode: 0o600)
             try body(home, EvidenceFixture.makeChain(in: state, count: 3))
         }
     }
@@ -19,14 +20,26 @@ import Testing
         try AuditTarget.parse([name]).locate(EnvironmentReader(values: ["KARS_HOME": home]))
     }
 
+    /// How a command failed; nil when it did not.
+    func status(_ body: () throws -> some Any) -> Kars.ExitStatus? {
+        do {
+            _ = try body()
+            return nil
+        } catch {
+            return (error as? CommandFailure)?.status
+        }
+    }
+
     @Test func `a sandbox is found by name, a directory by path`() throws {
         try withHome { home, config in
             let byName = try locate(home, "dev-agent")
             #expect(byName.directory == config.directory)
             let byPath = try AuditTarget.parse(["--dir", config.directory]).locate()
             #expect(byPath.directory == config.directory)
-            #expect(throws: ExitStatus.notFound.exitCode) { try locate(home, "other") }
-            #expect(throws: ExitStatus.notFound.exitCode) { try AuditTarget.parse(["--dir", home + "/none"]).locate() }
+            #expect(throws: CommandFailure.noSandbox("other")) { try locate(home, "other") }
+            #expect(status { try AuditTarget.parse(["--dir", home + "/none"]).locate() } == .notFound)
+            try Files.remove(config.directory)
+            #expect(status { try locate(home, "dev-agent") } == .notFound)
         }
     }
 
@@ -43,9 +56,9 @@ import Testing
             var bytes = try Files.read(path, upTo: 1 << 20)
             bytes[200] ^= 1
             try AtomicFile.write(bytes, to: path, mode: 0o644)
-            #expect(throws: ExitStatus.failed.exitCode) { try AuditVerifyCommand.parse(verify).run() }
+            #expect(status { try AuditVerifyCommand.parse(verify).run() } == .failed)
             try Files.createDirectories(home + "/empty", mode: 0o700)
-            #expect(throws: ExitStatus.notFound.exitCode) { try AuditVerifyCommand.parse(["--dir", home + "/empty"]).run() }
+            #expect(status { try AuditVerifyCommand.parse(["--dir", home + "/empty"]).run() } == .notFound)
         }
     }
 
@@ -54,12 +67,8 @@ import Testing
             let files = EvidenceFiles(directory: config.directory)
             try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", files.publicKey]).run()
             let other = Ed25519.PrivateKey().publicKey.evidenceText
-            #expect(throws: ExitStatus.failed.exitCode) {
-                try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", other]).run()
-            }
-            #expect(throws: ExitStatus.usage.exitCode) {
-                try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", home]).run()
-            }
+            #expect(status { try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", other]).run() } == .failed)
+            #expect(status { try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", home]).run() } == .usage)
         }
     }
 

@@ -50,7 +50,7 @@ enum Terminal {
     static func safeLine(_ text: String) -> String { safe(text).replacing("\n", with: " ").replacing("\t", with: " ") }
 
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+        scalar.value < 0x20 || scalar.movesTerminal
     }
 
     private static func write(_ text: String, to descriptor: Int32) {
