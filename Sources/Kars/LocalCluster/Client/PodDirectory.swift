@@ -34,7 +34,7 @@ struct PodDirectory: Sendable {
 
     /// The stage of `remove` for an ordinary user: as the root of a user namespace with the pods' users.
     static func runRemoval(_ path: String) -> Never {
-        guard let mapping = UserMapping.ofThisProcess(), let namespaces = try? PodNamespaces.create(mapping) else { exit(1) }
+        guard let mapping = UserMapping.ofOrdinaryUser(), let namespaces = try? PodNamespaces.create(mapping) else { exit(1) }
         do {
             try namespaces.enterUser()
             try Files.remove(path)
