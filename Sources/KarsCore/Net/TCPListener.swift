@@ -44,6 +44,14 @@ package final class TCPListener: Sendable {
         return try await start(descriptor, config, group, handler)
     }
 
+    /// A socket that listens already, perhaps in another network namespace; takes it over. It must not block.
+    package static func adopt(
+        _ descriptor: CInt, config: ListenerConfig = ListenerConfig(), group: EventLoopGroup,
+        handler: @escaping @Sendable (ByteStream) async -> Void
+    ) async throws(SocketError) -> TCPListener {
+        try await start(descriptor, config, group, handler)
+    }
+
     private static func start(
         _ descriptor: CInt, _ config: ListenerConfig, _ group: EventLoopGroup,
         _ handler: @escaping @Sendable (ByteStream) async -> Void

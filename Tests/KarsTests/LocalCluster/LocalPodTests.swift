@@ -43,10 +43,10 @@ private struct Sandbox {
         return container
     }
 
-    static func guardContainer(_ command: [String]) -> Container {
+    static func guardContainer(_ command: [String], capabilities: [String] = ["NET_ADMIN"]) -> Container {
         var container = container("egress-guard", 0, command, [VolumeMount("run", at: "/run")])
         container.image = "kars"
-        container.securityContext?.addedCapabilities = ["NET_ADMIN"]
+        container.securityContext?.addedCapabilities = capabilities
         container.securityContext?.seccompProfile = .unconfined
         return container
     }
@@ -210,9 +210,15 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
         }
     }
 
-    @Test func `behind the guard the agent reaches nothing but loopback`() async throws {
+    @Test(arguments: ["auto", "nft", "legacy"])
+    func `behind the guard the agent reaches nothing but loopback, with either iptables`(backend: String) async throws {
         try await withSandbox({
-            $0.pod.spec.initContainers = [Sandbox.guardContainer(["kars", "egress-guard", "--protect-port", "7001"])]
+            $0.pod.spec.initContainers = [
+                // The legacy programs speak through a raw socket, the others through netlink.
+                Sandbox.guardContainer(
+                    ["kars", "egress-guard", "--backend", backend, "--protect-port", "7001"],
+                    capabilities: backend == "legacy" ? ["NET_ADMIN", "NET_RAW"] : ["NET_ADMIN"])
+            ]
         }) { (sandbox: Sandbox) async throws in
             let script = """
                 import socket
@@ -253,6 +259,17 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
         }
     }
 
+    @Test func `the legacy back end without its capability fails the pod and says what it needs`() async throws {
+        try await withTemporaryDirectory { (directory: String) async throws in
+            var pod = LocalPod(directory: directory)
+            pod.executable = Rig.executable
+            let launch = Sandbox.launch(in: directory, guardCommand: ["kars", "egress-guard", "--backend", "legacy"])
+            let error = await #expect(throws: LocalPodError.self) { try await pod.start(launch) }
+            #expect(error?.code == .initContainerFailed)
+            #expect(error?.message.contains("the legacy back end needs CAP_NET_RAW beside CAP_NET_ADMIN") == true)
+        }
+    }
+
     @Test func `dial reaches the pod's loopback and says when nobody listens`() async throws {
         try await withSandbox({ launch in
             launch.pod.spec.containers[1].command = [
@@ -279,6 +296,82 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
             }
             #expect(try sandbox.pod.status()?.container("agent")?.exitCode == 3)
             #expect(try sandbox.pod.status()?.container("router")?.state == .running)
+        }
+    }
+
+    @Test func `a liveness check that fails starts the container again`() async throws {
+        try await withSandbox({
+            var probe = Probe(.command(["sh", "-c", "test ! -e /tmp/sick"]), periodSeconds: 1, failureThreshold: 1)
+            probe.timeoutSeconds = 5
+            $0.pod.spec.containers[0].livenessProbe = probe
+        }) { (sandbox: Sandbox) async throws in
+            #expect(try await sandbox.run("touch /tmp/sick").code == 0)
+            // Scratch memory goes with the container, and the sickness with it.
+            try await sandbox.eventually("a restart") {
+                $0.container("agent")?.restartCount == 1 && $0.container("agent")?.state == .running
+            }
+            #expect(try sandbox.pod.status()?.container("agent")?.exitCode == 143)
+            #expect(try await sandbox.run("test ! -e /tmp/sick").code == 0)
+            #expect(try sandbox.pod.status()?.container("router")?.restartCount == 0)
+        }
+    }
+
+    @Test func `readiness follows its command, which runs as the container's user`() async throws {
+        try await withSandbox({
+            let check = Probe.Check.command(["sh", "-c", "test -e /tmp/ready && test $(id -u) = 1000"])
+            $0.pod.spec.containers[0].readinessProbe = Probe(check, periodSeconds: 1, failureThreshold: 1)
+        }) { (sandbox: Sandbox) async throws in
+            #expect(try sandbox.pod.status()?.isReady == false)
+            _ = try await sandbox.run("touch /tmp/ready")
+            try await sandbox.eventually("readiness") { $0.isReady }
+            _ = try await sandbox.run("rm /tmp/ready")
+            try await sandbox.eventually("the end of readiness") { !$0.isReady }
+            #expect(try sandbox.pod.status()?.container("agent")?.restartCount == 0)
+        }
+    }
+
+    @Test func `a check that hangs fails, and leaves nothing running`() async throws {
+        try await withSandbox({
+            let hang = ["sh", "-c", "echo >> /sandbox/checks; sleep 3607 & wait"]
+            $0.pod.spec.containers[0].readinessProbe = Probe(.command(hang), periodSeconds: 1, failureThreshold: 1)
+        }) { (sandbox: Sandbox) async throws in
+            // Two checks have begun: the first is over.
+            let checks = "\(sandbox.pod.directory)/workspace/checks"
+            try await sandbox.eventually("a second check") { _ in (Files.size(of: checks) ?? 0) >= 2 }
+            #expect(try sandbox.pod.status()?.container("agent")?.isReady == false)
+            // Of the check that runs now, if one does; an argument that is just that, so that nothing here finds itself.
+            let sleeping = try await sandbox.run("grep -zxl '360[7]' /proc/[0-9]*/cmdline").output.split(separator: "\n")
+            #expect(sleeping.count <= 1, "\(sleeping)")
+        }
+    }
+
+    @Test func `memory beyond the limit ends the container, and only it`() async throws {
+        try await withSandbox({
+            let fill = "import time; b = []\nwhile True: b.append(bytearray(8 << 20))"
+            $0.pod.spec.containers[0].command = ["/usr/bin/python3", "-c", fill]
+            $0.pod.spec.containers[0].resources = ResourceRequirements(
+                requests: [:], limits: ["memory": Quantity("96Mi")].compactMapValues { $0 })
+        }) { (sandbox: Sandbox) async throws in
+            guard try sandbox.pod.status()?.notes.contains(where: { $0.contains("memory limits") }) == false else {
+                return print("skipped: this machine has no memory controller that may be used")
+            }
+            try await sandbox.eventually("the end of the glutton") { $0.container("agent")?.exitCode == 137 }
+            #expect(try sandbox.pod.status()?.container("router")?.restartCount == 0)
+        }
+    }
+
+    @Test func `two pods have no user in common`() async throws {
+        try await withSandbox { (one: Sandbox) async throws in
+            try await withSandbox { (two: Sandbox) async throws in
+                let map = { (sandbox: Sandbox) in
+                    try await sandbox.run("cat /proc/self/uid_map").output.split(whereSeparator: \.isWhitespace).compactMap {
+                        Int($0)
+                    }
+                }
+                let first = try await map(one), second = try await map(two)
+                #expect(first.count == 3 && first[2] == PodIdentities.count && second[2] == PodIdentities.count)
+                #expect(abs(first[1] - second[1]) >= PodIdentities.count)
+            }
         }
     }
 

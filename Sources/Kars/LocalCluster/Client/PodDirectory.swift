@@ -35,7 +35,7 @@ struct PodDirectory: Sendable {
     /// The stage of `remove` for an ordinary user: as the root of a user namespace with the pods' users.
     static func runRemoval(_ path: String) -> Never {
         do {
-            guard let mapping = UserMapping.ofThisProcess() else { exit(1) }
+            guard let mapping = UserMapping.ofOrdinaryUser() else { exit(1) }
             try PodNamespaces.create(mapping).enterUser()
             try Files.remove(path)
             exit(0)
