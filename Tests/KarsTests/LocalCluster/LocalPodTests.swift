@@ -307,7 +307,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
         }) { (sandbox: Sandbox) async throws in
             #expect(try await sandbox.run("touch /tmp/sick").code == 0)
             // Scratch memory goes with the container, and the sickness with it.
-            try await sandbox.eventually("a restart") {
+            try await sandbox.eventually {
                 $0.container("agent")?.restartCount == 1 && $0.container("agent")?.state == .running
             }
             #expect(try sandbox.pod.status()?.container("agent")?.exitCode == 143)
@@ -323,9 +323,9 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
         }) { (sandbox: Sandbox) async throws in
             #expect(try sandbox.pod.status()?.isReady == false)
             _ = try await sandbox.run("touch /tmp/ready")
-            try await sandbox.eventually("readiness") { $0.isReady }
+            try await sandbox.eventually { $0.isReady }
             _ = try await sandbox.run("rm /tmp/ready")
-            try await sandbox.eventually("the end of readiness") { !$0.isReady }
+            try await sandbox.eventually { !$0.isReady }
             #expect(try sandbox.pod.status()?.container("agent")?.restartCount == 0)
         }
     }
@@ -337,7 +337,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
         }) { (sandbox: Sandbox) async throws in
             // Two checks have begun: the first is over.
             let checks = "\(sandbox.pod.directory)/workspace/checks"
-            try await sandbox.eventually("a second check") { _ in (Files.size(of: checks) ?? 0) >= 2 }
+            try await sandbox.eventually { _ in (Files.size(of: checks) ?? 0) >= 2 }
             #expect(try sandbox.pod.status()?.container("agent")?.isReady == false)
             // Of the check that runs now, if one does; an argument that is just that, so that nothing here finds itself.
             let sleeping = try await sandbox.run("grep -zxl '360[7]' /proc/[0-9]*/cmdline").output.split(separator: "\n")
@@ -355,7 +355,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
             guard try sandbox.pod.status()?.notes.contains(where: { $0.contains("memory limits") }) == false else {
                 return print("skipped: this machine has no memory controller that may be used")
             }
-            try await sandbox.eventually("the end of the glutton") { $0.container("agent")?.exitCode == 137 }
+            try await sandbox.eventually { $0.container("agent")?.exitCode == 137 }
             #expect(try sandbox.pod.status()?.container("router")?.restartCount == 0)
         }
     }
