@@ -1,0 +1,70 @@
+import KarsCore
+
+/// Who asked, and what for: what admission and strategies may know of a request.
+struct RequestInfo: Sendable {
+    var user: UserInfo
+    var verb: ResourceDescription.Verb
+    var resource: GroupVersionResource
+    var subresource: String?
+    var namespace: String?
+    var name: String?
+    var isDryRun = false
+    /// Seconds since 1970 and nanoseconds, read once per request.
+    var now: UTCTime
+}
+
+/// A caller that has proved who it is (authentication/v1 `UserInfo`).
+struct UserInfo: Sendable, Equatable {
+    var name: String
+    var uid: String?
+    var groups: [String]
+    var extra: [String: [String]] = [:]
+
+    static let anonymous = UserInfo(name: "system:anonymous", groups: ["system:unauthenticated"])
+}
+
+/// Everything the REST layer must know of a collection, whether it is built in or comes from a CustomResourceDefinition.
+struct ServedResource: Sendable {
+    var description: ResourceDescription
+    /// Types, defaults and merge rules; drives pruning, defaulting, server-side apply and OpenAPI.
+    var schema: StructuralSchema
+    var strategy: any ResourceStrategy
+    var columns: [TableColumn]
+    var hasStatus: Bool
+    var scale: ScalePaths?
+    /// Fields besides `metadata.name` and `metadata.namespace` that a field selector may name, as dotted paths.
+    var selectableFields: [String] = []
+    /// Built-in kinds answer some mistakes otherwise than custom ones (405 against 400 or 409, see the recordings).
+    var isCustom = false
+}
+
+/// The rules of one kind that a schema cannot say. All functions are pure; `object` has passed the schema.
+protocol ResourceStrategy: Sendable {
+    /// Sets what the server decides at creation and clears what the client may not set (for instance `status`).
+    func prepareForCreate(_ object: inout JSONObject, _ request: RequestInfo)
+    /// Carries over what an update may not touch.
+    func prepareForUpdate(_ object: inout JSONObject, from old: JSONObject, _ request: RequestInfo)
+    func validateCreate(_ object: JSONObject) -> [FieldError]
+    func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError]
+    /// Texts for `Warning` headers.
+    func warnings(for object: JSONObject) -> [String]
+}
+
+/// One printed column (`TableColumnDefinition` of meta/v1) and how its cell is made.
+struct TableColumn: Sendable {
+    var name: String
+    /// `string`, `integer`, `number`, `boolean`, `date`.
+    var type: String
+    var format = ""
+    var description = ""
+    /// 0 is always shown, 1 only with `-o wide`.
+    var priority = 0
+    var cell: @Sendable (_ object: JSONObject, _ now: UTCTime) -> JSON
+}
+
+/// Where the scale subresource finds its numbers (`CustomResourceSubresourceScale`), as dotted paths without a leading dot.
+struct ScalePaths: Sendable {
+    var specReplicas: String
+    var statusReplicas: String
+    var labelSelector: String?
+}
