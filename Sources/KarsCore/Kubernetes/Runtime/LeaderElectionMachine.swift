@@ -74,8 +74,12 @@ package struct LeaderElectionMachine: Sendable {
     }
 
     /// The write that was begun at `start` succeeded with this result.
+    ///
+    /// One that changed nothing (our wall clock stands still) does not count: others see no sign of life in it.
     package mutating func wrote(_ lease: JSONObject, begunAt start: Instant, at now: Instant) {
-        seen = (lease.resourceVersion ?? "", now)
+        let version = lease.resourceVersion ?? ""
+        guard seen?.version != version else { return }
+        seen = (version, now)
         leadsUntil = start.advanced(by: config.renewDeadline)
     }
 

@@ -42,6 +42,11 @@ package struct WatchMachine: Sendable {
     package struct Step: Sendable, Equatable {
         package var change: Change?
         package var command: Command
+
+        package init(change: Change? = nil, command: Command) {
+            self.change = change
+            self.command = command
+        }
     }
 
     private enum State: Sendable {
