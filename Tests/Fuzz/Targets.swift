@@ -11,6 +11,8 @@ extension Fuzz {
         policyProfileTarget,
         sniTarget,
         sseTarget,
+        watchTarget,
+        webSocketTarget,
         yamlTarget,
     ]
 }
