@@ -5,6 +5,8 @@ package struct APIDiscovery: Sendable, Equatable {
     /// Subresources by name, with what may be done to them.
     package private(set) var subresources: [GroupVersionResource: [String: [ResourceDescription.Verb]]] = [:]
 
+    package init() {}
+
     package static let mediaType = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
     /// Adds what one of the two documents (`/api`, `/apis`) tells.
@@ -44,7 +46,7 @@ package struct APIDiscovery: Sendable, Equatable {
         (json["verbs"]?.arrayValue ?? []).compactMap { $0.stringValue.flatMap(ResourceDescription.Verb.init(rawValue:)) }
     }
 
-    package subscript(kind: GroupVersionKind) -> ResourceDescription? { resources.first { $0.groupVersionKind == kind } }
+    package subscript(kind kind: GroupVersionKind) -> ResourceDescription? { resources.first { $0.groupVersionKind == kind } }
 
     /// As people name kinds: `deployments`, `deployment`, `deploy`, `Deployment`, each also with `.GROUP`. Without a group the first
     /// group that has it.
