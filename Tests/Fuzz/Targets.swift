@@ -12,6 +12,8 @@ extension Fuzz {
         sniTarget,
         sseTarget,
         tlsTarget,
+        watchTarget,
+        webSocketTarget,
         yamlTarget,
     ]
 }

@@ -20,7 +20,7 @@ import Testing
         let fixture = try EgressFixture(
             allowing: ["good.example.com:8443", "gone.example.com", "inner.example.com"],
             names: ["good.example.com": ["93.184.216.34", "10.0.0.1", "2606:4700::1111"], "inner.example.com": ["10.0.0.1"]])
-        return (fixture, DNSStub(gate: fixture.gate, group: fixture.group, clock: { clock.now }))
+        return (fixture, DNSStub(gate: fixture.gate, group: fixture.group, clock: { clock.now() }))
     }
 
     func ask(_ stub: DNSStub, _ message: [UInt8], overUDP: Bool = true) async throws -> DNSMessage {
