@@ -51,7 +51,7 @@ enum APIDecoder {
         case .boolean: false
         case .int32, .int64, .anyNumber, .intOrString: 0
         case .quantity: "0"
-        case .time, .microTime, .bytes, .rawObject, .anyValue, .list, .map: .null
+        case .time, .microTime, .bytes, .rawObject, .anyValue, .nullableObject, .list, .map: .null
         case .object(let type): .object(try members(of: JSONObject(), as: type))
         case .recursive(let type): .object(try members(of: JSONObject(), as: type()))
         }
@@ -96,7 +96,7 @@ enum APIDecoder {
             guard case .object = value else { throw Mismatch(value, type) }
             return value
         case .anyValue: return value
-        case .object(let object): return try self.object(value, object, type)
+        case .object(let object), .nullableObject(let object): return try self.object(value, object, type)
         case .recursive(let object): return try self.object(value, object(), type)
         case .list(let element, _):
             guard case .array(let elements) = value else { throw Mismatch(value, type) }
@@ -226,7 +226,7 @@ extension APIType {
         case .bytes: "[]uint8"
         case .rawObject(let name, _): name.split(separator: ".").suffix(2).joined(separator: ".")
         case .anyValue: "interface {}"
-        case .object(let type): type.goName
+        case .object(let type), .nullableObject(let type): type.goName
         case .recursive(let type): type().goName
         case .list(let element, _): "[]\(element.goName)"
         case .map(let element): "map[string]\(element.goName)"

@@ -17,7 +17,7 @@ extension APIType {
         case .bytes: .bytes
         case .rawObject: StructuralSchema(type: .object).preservingUnknownFields()
         case .anyValue: .anything
-        case .object(let type): type.schema
+        case .object(let type), .nullableObject(let type): type.schema
         case .recursive: StructuralSchema(type: .object).preservingUnknownFields()
         case .list(let element, let rule): rule.schema(of: element.schema)
         case .map(let element): .map(of: element.schema)
@@ -27,7 +27,7 @@ extension APIType {
     /// Whether a value that was not sent is shown as `null`.
     fileprivate var isNullWhenAbsent: Bool {
         switch self {
-        case .time, .microTime, .bytes, .rawObject, .anyValue, .list, .map: true
+        case .time, .microTime, .bytes, .rawObject, .anyValue, .nullableObject, .list, .map: true
         case .string, .choice, .boolean, .int32, .int64, .anyNumber, .quantity, .intOrString, .object, .recursive: false
         }
     }

@@ -26,6 +26,8 @@ indirect enum APIType: Sendable {
     /// Any value, kept as it came.
     case anyValue
     case object(APIObjectType)
+    /// An object that is shown as `null` when absent.
+    case nullableObject(APIObjectType)
     /// A type that contains itself.
     case recursive(@Sendable () -> APIObjectType)
     case list(APIType, APIListRule)
