@@ -36,10 +36,46 @@ struct ServedResource: Sendable {
     var selectableFields: [String] = []
     /// Built-in kinds answer some mistakes otherwise than custom ones (405 against 400 or 409, see the recordings).
     var isCustom = false
+    /// The Go type of a built-in kind; nil for custom kinds, whose `schema` is everything that is known of them.
+    var type: APIObjectType?
+    /// Subresources besides `status` and `scale`, for discovery.
+    var subresources: [SubresourceDescription] = []
+    /// What `metadata.name` must look like.
+    var nameRule = NameRule.subdomain
+    /// How objects are kept when not as this version serves them; nil: as they are, under the group and the resource.
+    var storage: StoredForm?
+    /// Whether PUT to an absent name creates the object (Lease does).
+    var createsOnUpdate = false
+    /// Whether PUT without `metadata.resourceVersion` overwrites; most built-in kinds allow it, custom ones never.
+    var allowsUnconditionalUpdate = true
+}
+
+/// A collection that several served resources share: Events of both groups, versions of one custom resource.
+struct StoredForm: Sendable {
+    /// The group and resource under which objects are kept.
+    var group: String
+    var resource: String
+    /// From the served form to the kept one.
+    var store: @Sendable (JSONObject) -> JSONObject
+    /// From the kept form to the served one.
+    var serve: @Sendable (JSONObject) -> JSONObject
+}
+
+/// What discovery tells of a subresource.
+struct SubresourceDescription: Hashable, Sendable {
+    var name: String
+    /// What is sent or returned, with its group and version when they are not the resource's own.
+    var kind: String
+    var groupVersion: GroupVersion?
+    var verbs: [ResourceDescription.Verb]
 }
 
 /// The rules of one kind that a schema cannot say. All functions are pure; `object` has passed the schema.
 protocol ResourceStrategy: Sendable {
+    /// Brings an object into the form it is served in, right after it was parsed or patched and its unknown fields were
+    /// pruned, before admission: types checked, empty values dropped, times and quantities in their one form, defaults set.
+    /// The fault is answered with 400 behind `Pod in version "v1" cannot be handled as a Pod: `, or with 422 for a patch.
+    func decode(_ object: inout JSONObject) throws(APIDecoder.Fault)
     /// Sets what the server decides at creation and clears what the client may not set (for instance `status`).
     func prepareForCreate(_ object: inout JSONObject, _ request: RequestInfo)
     /// Carries over what an update may not touch.
