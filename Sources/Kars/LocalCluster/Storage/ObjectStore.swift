@@ -96,6 +96,9 @@ final class ObjectStore: Sendable {
     /// The newest revision that is visible.
     var revision: Int { state.withLock { $0.revision } }
 
+    /// False once the file has failed or is closed.
+    var isWritable: Bool { state.withLock { $0.broken == nil && !$0.isClosed } }
+
     func get(_ key: ObjectKey) -> StoredObject? {
         state.withLock { $0.collections[key.collection]?.object(namespace: key.namespace, name: key.name) }
     }
