@@ -28,7 +28,6 @@ extension ObjectRequest {
         var desired = desired
         var warnings = warnings
         if resource.hasStatus { desired["status"] = nil }
-        resource.strategy.applyDefaults(to: &desired)
         if let manager {
             FieldManagement.update(
                 &desired, from: nil, manager: manager, subresource: nil, schema: resource.schema, now: info.now)

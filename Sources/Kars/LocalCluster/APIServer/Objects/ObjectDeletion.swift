@@ -29,20 +29,16 @@ extension ObjectRequest {
 
     private func deleteOptions(_ body: [UInt8], _ type: MediaType) throws(APIStatus) -> DeleteOptions {
         guard !body.isEmpty else { return try DeleteOptions(query) }
-        do throws(RequestBody.BodyFault) {
-            guard case .object(let object) = try RequestBody.value(body, type).0 else {
-                throw RequestBody.BodyFault(text: "json: expected an object")
-            }
-            return try Self.readOptions(object).get()
-        } catch {
+        let value: JSON
+        do throws(RequestBody.BodyFault) { (value, _) = try RequestBody.value(body, type) } catch {
             throw .badRequest(
                 "the object provided is unrecognized (must be of type DeleteOptions): couldn't get version/kind; \(error.text) "
                     + "(\(RequestBody.summary(body)))")
         }
-    }
-
-    private static func readOptions(_ object: JSONObject) -> Result<DeleteOptions, APIStatus> {
-        do throws(APIStatus) { return .success(try DeleteOptions(object)) } catch { return .failure(error) }
+        guard case .object(let object) = value else {
+            throw .badRequest("DeleteOptions: expected an object, found \(value.goTypeName)")
+        }
+        return try DeleteOptions(object)
     }
 
     enum Deletion: Sendable {

@@ -47,11 +47,11 @@ extension ObjectRequest {
             }
         case (.jsonPatch, _):
             throw .badRequest(
-                "error decoding patch: json: cannot unmarshal \(TypeFaults.name(of: patch)) into Go value of type jsonpatch.Patch")
+                "error decoding patch: json: cannot unmarshal \(patch.goTypeName) into Go value of type jsonpatch.Patch")
         case (_, .object): break
         default:
             throw .badRequest(
-                "error decoding patch: json: cannot unmarshal \(TypeFaults.name(of: patch)) into Go value of type map[string]interface {}"
+                "error decoding patch: json: cannot unmarshal \(patch.goTypeName) into Go value of type map[string]interface {}"
             )
         }
         return patch
@@ -105,7 +105,7 @@ extension ObjectRequest {
             throw .badRequest("error decoding YAML: \(error.text)")
         }
         guard case .object(var intent) = value else {
-            throw .badRequest("error decoding YAML: json: cannot unmarshal \(TypeFaults.name(of: value)) into an object")
+            throw .badRequest("error decoding YAML: json: cannot unmarshal \(value.goTypeName) into an object")
         }
         let apiVersion = intent["apiVersion"]?.stringValue ?? ""
         let kind = intent["kind"]?.stringValue ?? ""
