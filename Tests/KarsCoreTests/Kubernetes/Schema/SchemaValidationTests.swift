@@ -121,12 +121,12 @@ import Testing
 
     @Test(arguments: table)
     func `each keyword has its text`(row: (schema: String, value: String, faults: [String])) throws {
-        let faults = try schema(row.schema).validate(JSON(parsing: row.value), at: "f")
+        let faults = try readSchema(row.schema).validate(JSON(parsing: row.value), at: "f")
         #expect(faults.map(\.description) == row.faults)
     }
 
     @Test func `elements of maps are told apart by all of their keys`() throws {
-        let ports = try schema(
+        let ports = try readSchema(
             """
             {"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["port","protocol"],"items":{"type":"object",
              "properties":{"port":{"type":"integer"},"protocol":{"type":"string"},"name":{"type":"string"}}}}
@@ -140,12 +140,12 @@ import Testing
     }
 
     @Test func `a value that comes three times is reported once`() throws {
-        let tags = try schema(#"{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}"#)
+        let tags = try readSchema(#"{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}"#)
         #expect(tags.validate(["a", "b", "a", "a"], at: "tags").map(\.field) == ["tags[2]"])
     }
 
     @Test func `what has not changed is not judged again`() throws {
-        let parts = try schema(
+        let parts = try readSchema(
             """
             {"type":"object","properties":{"n":{"type":"integer","minimum":5},"m":{"type":"integer","minimum":5},
              "l":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["id"],
