@@ -146,11 +146,4 @@ import Testing
         #expect(!NameRule.subdomain.faults(in: "a.", isPrefix: true).isEmpty)
         #expect(!NameRule.subdomain.faults(in: "a-").isEmpty)
     }
-
-    @Test(arguments: [
-        ("a", true), ("A.b_c-1", true), ("example.com/a", true), ("", false), ("/a", false), ("a/", false), ("a/b/c", false),
-        ("-a", false), ("Example.com/a", false), (String(repeating: "a", count: 64), false),
-    ]) func `of labels have a prefix or none`(key: String, isValid: Bool) {
-        #expect(NameText.qualifiedNameFaults(key).isEmpty == isValid)
-    }
 }

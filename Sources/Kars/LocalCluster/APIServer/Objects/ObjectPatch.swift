@@ -40,10 +40,10 @@ extension ObjectRequest {
         }
         switch (type, patch) {
         case (.jsonPatch, .array(let operations)):
-            guard operations.count <= maxOperations else {
+            guard operations.count <= JSONPatch.maxOperations else {
                 throw APIStatus(
                     code: 413, reason: .requestEntityTooLarge,
-                    message: "The allowed maximum operations in a JSON patch is \(maxOperations), got \(operations.count)")
+                    message: "The allowed maximum operations in a JSON patch is \(JSONPatch.maxOperations), got \(operations.count)")
             }
         case (.jsonPatch, _):
             throw .badRequest(
@@ -57,21 +57,27 @@ extension ObjectRequest {
         return patch
     }
 
-    private static let maxOperations = 10_000
-
     /// The document with the patch applied.
     func patched(_ document: JSON, by patch: JSON, _ type: MediaType) throws(APIStatus) -> JSON {
         switch type {
         case .mergePatch: return MergePatch.apply(patch, to: document)
         case .jsonPatch:
-            do throws(PatchError) { return try JSONPatch.apply(patch, to: document) } catch { throw .unprocessable() }
+            do throws(PatchError) { return try JSONPatch.apply(patch, to: document) } catch { throw Self.refusal(error) }
         case .strategicMergePatch:
             do throws(PatchError) {
                 return try StrategicMergePatch.apply(patch, to: document, schema: resource.schema)
             } catch {
-                throw .badRequest("\(error)")
+                throw Self.refusal(error)
             }
         case .json, .yaml, .applyPatch: throw MediaType.unsupported(Self.patchTypes(resource))
+        }
+    }
+
+    private static func refusal(_ error: PatchError) -> APIStatus {
+        switch error.code {
+        case .malformed: .badRequest(error.reason)
+        case .tooLarge: APIStatus(code: 413, reason: .requestEntityTooLarge, message: error.reason)
+        case .doesNotApply: .unprocessable()
         }
     }
 
@@ -88,10 +94,11 @@ extension ObjectRequest {
         return try await change(options, manager: manager, createsAbsent: info.subresource == nil) { (old) throws(APIStatus) in
             try checkIntent(intent, against: old)
             let merged: JSONObject
-            do throws(ApplyConflicts) {
+            do throws(ApplyFailure) {
                 merged = try FieldManagement.apply(
                     intent, to: old, manager: manager, force: options.force ?? false, subresource: info.subresource,
-                    schema: resource.schema, now: info.now)
+                    ignoring: resource.hasStatus && info.subresource == nil ? ["status"] : [], schema: resource.schema,
+                    now: info.now)
             } catch {
                 throw error.status
             }

@@ -73,21 +73,14 @@ extension ObjectRequest {
         ]
     }
 
-    /// A LabelSelector in the form that `labelSelector=` takes.
+    /// A LabelSelector in the form that `labelSelector=` takes; empty for one that cannot be read.
     private static func selectorText(_ selector: JSON) -> String {
-        var parts = (selector["matchLabels"]?.objectValue ?? JSONObject()).map { "\($0.key)=\($0.value.stringValue ?? "")" }.sorted()
-        for expression in selector["matchExpressions"]?.arrayValue ?? [] {
-            let key = expression["key"]?.stringValue ?? ""
-            let values = (expression["values"]?.arrayValue ?? []).compactMap(\.stringValue).sorted().joined(separator: ",")
-            switch expression["operator"]?.stringValue {
-            case "In": parts.append("\(key) in (\(values))")
-            case "NotIn": parts.append("\(key) notin (\(values))")
-            case "Exists": parts.append(key)
-            case "DoesNotExist": parts.append("!\(key)")
-            default: break
-            }
+        do throws(SelectorError) {
+            let requirements = try LabelSelector(reading: selector).requirements
+            return LabelSelector(requirements.sorted { $0.key < $1.key }).description
+        } catch {
+            return ""
         }
-        return parts.joined(separator: ",")
     }
 
     /// What a Scale is read as.
