@@ -51,6 +51,10 @@ package struct APIStatus: Error, Equatable, Sendable, CustomStringConvertible {
     package var uid: String?
     package var causes: [Cause] = []
     package var retryAfterSeconds: Int?
+    /// `metadata.continue` of an expired list: goes on at the newest version.
+    package var continueToken: String?
+    /// The refusals that name no object carry empty details.
+    package var showsEmptyDetails = false
 
     package init(code: Int, reason: Reason, message: String) {
         self.code = code
@@ -117,7 +121,18 @@ extension APIStatus {
         return status
     }
     package static func methodNotAllowed() -> APIStatus {
-        APIStatus(code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource")
+        bare(405, .methodNotAllowed, "the server does not allow this method on the requested resource")
+    }
+    /// A resource that a known group does not have.
+    package static func unknownResource() -> APIStatus { bare(404, .notFound, "the server could not find the requested resource") }
+    /// A patch that does not fit the object.
+    package static func unprocessable() -> APIStatus {
+        bare(422, .invalid, "the server rejected our request due to an error in our request")
+    }
+    package static func bare(_ code: Int, _ reason: Reason, _ message: String) -> APIStatus {
+        var status = APIStatus(code: code, reason: reason, message: message)
+        status.showsEmptyDetails = true
+        return status
     }
 }
 
@@ -126,7 +141,9 @@ extension APIStatus {
     package init?(reading json: JSON) {
         guard json["kind"]?.stringValue == "Status", let code = json["code"]?.intValue else { return nil }
         self.init(code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
+        continueToken = json["metadata"]?["continue"]?.stringValue
         guard let details = json["details"] else { return }
+        showsEmptyDetails = details.objectValue?.isEmpty == true
         name = details["name"]?.stringValue
         group = details["group"]?.stringValue
         kind = details["kind"]?.stringValue
@@ -156,10 +173,11 @@ extension APIStatus {
         }
         details["retryAfterSeconds"] = retryAfterSeconds.map { JSON.int($0) }
         var object: JSONObject = [
-            "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure", "message": .string(message),
+            "kind": "Status", "apiVersion": "v1", "metadata": continueToken.map { ["continue": .string($0)] } ?? [:],
+            "status": "Failure", "message": .string(message),
         ]
         if reason != .unknown { object["reason"] = .string(reason.rawValue) }
-        if !details.isEmpty { object["details"] = .object(details) }
+        if !details.isEmpty || showsEmptyDetails { object["details"] = .object(details) }
         object["code"] = .int(code)
         return .object(object)
     }
