@@ -146,7 +146,7 @@ enum APIDecoder {
         default: text = String(decoding: value.encoded(), as: UTF8.self)
         }
         do throws(QuantityError) {
-            return .string(try Quantity(parsing: text).description)
+            return .string(try ResourceAmount(parsing: text).description)
         } catch {
             throw Mismatch(plain: error.description)
         }
