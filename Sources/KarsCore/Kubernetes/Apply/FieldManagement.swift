@@ -30,19 +30,20 @@ package enum FieldManagement {
         managed.entries[manager] = ManagedFields.Entry(fields: fields, apiVersion: apiVersion, time: previous?.time)
 
         var merged = ObjectMerge.merge(.object(wanted), into: .object(before), type)
-        if let previous {
+        if let previous, !previous.fields.difference(fields).isEmpty {
             var dropped = previous.fields.withDeclaredMembers(type).difference(managed.union.withDeclaredMembers(type))
             dropped[.field("metadata")].isMember = false  // the server's part of it is nobody's and stays
             merged = ObjectMerge.remove(dropped, from: merged, type)
         }
         let after = merged.objectValue ?? JSONObject()
         let changes = FieldChanges(from: before, to: after, type)
+        if let live, changes.isEmpty, fields == previous?.fields { return live }
         let taken = changes.modified.union(changes.added)
         if !force { try failOnConflicts(managed, taken, manager) }
         managed.disown(taken, except: manager)
         managed.disown(changes.removed)
         if fields.isEmpty { managed.entries[manager] = nil }
-        if !changes.isEmpty || fields != previous?.fields { managed.entries[manager]?.time = now }
+        managed.entries[manager]?.time = now
         return with(managed, in: after)
     }
 

@@ -61,6 +61,9 @@ import Testing
         (#"{"type":"integer","multipleOf":3}"#, "10", ["f: Invalid value: 10:  in body should be a multiple of 3"]),
         (#"{"type":"number","multipleOf":0.5}"#, "2.5", []),
         (#"{"type":"string","minLength":2}"#, #""é""#, [#"f: Invalid value: "é":  in body should be at least 2 chars long"#]),
+        (
+            #"{"type":"string","pattern":"^[a-z]+$"}"#, #""A""#, [#"f: Invalid value: "A":  in body should match '^[a-z]+$'"#]
+        ),
         (#"{"type":"string","maxLength":1}"#, #""éé""#, ["f: Too long: may not be more than 1 bytes"]),
         (
             #"{"type":"string","format":"date-time"}"#, #""now""#,
