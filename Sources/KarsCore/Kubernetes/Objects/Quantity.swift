@@ -1,182 +1,123 @@
-/// A text that is no quantity, in the words of apimachinery `resource`.
-package enum QuantityError: Error, Equatable, CustomStringConvertible {
-    case format, number, suffix
-
-    package var description: String {
-        switch self {
-        case .format: "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        case .number: "unable to parse numeric part of quantity"
-        case .suffix: "unable to parse quantity's suffix"
-        }
-    }
-}
-
-/// An amount of a resource: `100m` CPUs, `64Mi` bytes, `3` pods (apimachinery `resource.Quantity`).
+/// An amount of a resource as Kubernetes writes it: `500m`, `64Mi`, `2`, `1.5e3` (apimachinery `resource.Quantity`).
 ///
-/// Exact to a billionth, what is finer is rounded away from zero; amounts beyond ±(2⁶³ − 1) become that bound. Equal amounts are
-/// equal whatever suffix they were written with.
-package struct Quantity: Sendable {
-    /// The family of suffixes that the amount is written with.
-    private enum Format: Sendable { case decimal, binary, exponent }
+/// Exact to a billionth, up to some 10^28; what is smaller is rounded up, as Kubernetes does.
+package struct Quantity: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// How it is printed again.
+    package enum Format: Sendable, Hashable { case decimalSI, binarySI, decimalExponent }
 
     /// Billionths.
-    package var nanos: Int128
-    private var format: Format
+    private var nano: Int128
+    package let format: Format
+    /// As it was written; the canonical form for what was computed.
+    package private(set) var text = ""
 
-    /// A whole amount, written with decimal suffixes.
-    package init(_ value: Int) {
-        nanos = Int128(value) * Self.one
-        format = .decimal
+    package static let zero = Quantity(nano: 0, format: .decimalSI)
+
+    private init(nano: Int128, format: Format, text: String? = nil) {
+        self.nano = nano
+        self.format = format
+        self.text = text ?? canonical
     }
+
+    package init(_ count: Int) { self.init(nano: Int128(count) * Self.one, format: .decimalSI) }
 
     private static let one: Int128 = 1_000_000_000
-    private static let bound = Int128(Int64.max) * one
+    private static let decimal: [(suffix: String, nano: Int128)] = [
+        ("n", 1), ("u", 1_000), ("m", 1_000_000), ("", one), ("k", one * 1_000), ("M", one * 1_000_000),
+        ("G", one * 1_000_000_000), ("T", one * 1_000_000_000_000), ("P", one * 1_000_000_000_000_000),
+        ("E", one * 1_000_000_000_000_000_000),
+    ]
+    private static let binary: [(suffix: String, nano: Int128)] = [
+        ("Ki", one << 10), ("Mi", one << 20), ("Gi", one << 30), ("Ti", one << 40), ("Pi", one << 50), ("Ei", one << 60),
+    ]
 
-    package init(parsing text: String) throws(QuantityError) {
-        let bytes = Array(text.utf8)
-        guard !bytes.isEmpty else { throw .format }
-        var position = 0
-        var isNegative = false
-        if bytes[0] == UInt8(ascii: "-") || bytes[0] == UInt8(ascii: "+") {
-            isNegative = bytes[0] == UInt8(ascii: "-")
-            position = 1
-        }
-        func take(while isTaken: (UInt8) -> Bool) -> ArraySlice<UInt8> {
-            let start = position
-            while position < bytes.count, isTaken(bytes[position]) { position += 1 }
-            return bytes[start..<position]
-        }
-        let whole = take(while: Self.isDigit)
-        var fraction: ArraySlice<UInt8> = []
-        if position < bytes.count, bytes[position] == UInt8(ascii: ".") {
-            position += 1
-            fraction = take(while: Self.isDigit)
-        }
-        let suffixStart = position
-        _ = take { "eEinumkKMGTP".utf8.contains($0) }
-        if position < bytes.count, bytes[position] == UInt8(ascii: "-") || bytes[position] == UInt8(ascii: "+") { position += 1 }
-        _ = take(while: Self.isDigit)
-        guard position == bytes.count else { throw .format }
-        guard let suffix = Suffix(String(decoding: bytes[suffixStart...], as: UTF8.self)) else { throw .suffix }
-        guard !whole.isEmpty || !fraction.isEmpty else { throw .number }
-        format = suffix.format
-        let magnitude = Self.scaled(whole, fraction, by: suffix)
-        nanos = isNegative ? -magnitude : magnitude
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
-
-    /// `digits.fraction` times the suffix, in billionths, rounded up and bounded.
-    private static func scaled(_ whole: ArraySlice<UInt8>, _ fraction: ArraySlice<UInt8>, by suffix: Suffix) -> Int128 {
-        // The digits as one integer and the power of ten it is to be multiplied with.
-        var digits = Array(whole) + Array(fraction)
-        var power = suffix.powerOfTen + 9 - fraction.count
-        while digits.last == UInt8(ascii: "0") {
-            digits.removeLast()
-            power += 1
-        }
-        digits = Array(digits.drop { $0 == UInt8(ascii: "0") })
-        guard !digits.isEmpty else { return 0 }
-        // More digits than this lie beyond the bound or below a billionth.
-        guard digits.count + power <= 40 else { return bound }
+    /// Nil for anything that is not `[+-]digits[.digits]` and a suffix or a decimal exponent, and for what does not fit.
+    package init?(_ text: String) {
+        var rest = Substring(text)
+        let isNegative = rest.first == "-"
+        if isNegative || rest.first == "+" { rest = rest.dropFirst() }
+        let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), digits.contains(where: \.isNumber), digits.utf8.count <= 40 else { return nil }
+        guard let (unit, format) = Self.unit(String(rest.dropFirst(digits.count))) else { return nil }
+        guard let whole = parts[0].isEmpty ? 0 : Int128(parts[0]) else { return nil }
+        let (product, overflow) = whole.multipliedReportingOverflow(by: unit)
+        guard !overflow else { return nil }
+        var nano = product
         var isInexact = false
-        while power < 0, let last = digits.popLast() {
-            isInexact = isInexact || last != UInt8(ascii: "0")
-            power += 1
-        }
-        var value: Int128 = 0
-        for digit in digits {
-            value = value * 10 + Int128(digit - 48)
-            guard value <= bound else { return bound }
-        }
-        for _ in 0..<max(0, power) {
-            value *= 10
-            guard value <= bound else { return bound }
-        }
-        for _ in 0..<suffix.powerOf1024 {
-            value *= 1024
-            guard value <= bound else { return bound }
-        }
-        return value + (isInexact ? 1 : 0)
-    }
-
-    private struct Suffix {
-        var powerOfTen = 0
-        var powerOf1024 = 0
-        var format = Format.decimal
-
-        init?(_ text: String) {
-            if let index = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"].firstIndex(of: text) {
-                powerOfTen = (index - 3) * 3
-            } else if let index = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].firstIndex(of: text) {
-                powerOf1024 = index + 1
-                format = .binary
-            } else if text.count > 1, text.first == "e" || text.first == "E", let power = Int(text.dropFirst()), abs(power) < 1_000 {
-                powerOfTen = power
-                format = .exponent
-            } else {
-                return nil
+        if parts.count == 2 {
+            var scale = unit
+            for digit in parts[1].utf8 {
+                isInexact = isInexact || (scale % 10 != 0 && digit != UInt8(ascii: "0"))
+                scale /= 10
+                nano += Int128(digit - UInt8(ascii: "0")) * scale
             }
         }
+        if isInexact { nano += 1 }
+        self.init(nano: isNegative ? -nano : nano, format: format, text: text)
     }
 
-    /// The next whole number away from zero.
-    package var roundedUp: Int {
-        let (quotient, remainder) = nanos.magnitude.quotientAndRemainder(dividingBy: Self.one.magnitude)
-        let magnitude = Int(clamping: quotient + (remainder > 0 ? 1 : 0))
-        return nanos < 0 ? -magnitude : magnitude
+    private static func unit(_ suffix: String) -> (Int128, Format)? {
+        if let found = decimal.first(where: { $0.suffix == suffix }) { return (found.nano, .decimalSI) }
+        if let found = binary.first(where: { $0.suffix == suffix }) { return (found.nano, .binarySI) }
+        guard let mark = suffix.first, mark == "e" || mark == "E", let exponent = Int(suffix.dropFirst()),
+            (-9...18).contains(exponent)
+        else { return nil }
+        var nano = one
+        for _ in 0..<abs(exponent) { nano = exponent > 0 ? nano * 10 : nano / 10 }
+        return (nano, .decimalExponent)
     }
 
-    /// Thousandths, rounded away from zero: how CPUs are counted.
-    package var milli: Int {
-        var thousandfold = self
-        thousandfold.nanos = nanos * 1_000
-        return thousandfold.roundedUp
+    package static func < (a: Self, b: Self) -> Bool { a.nano < b.nano }
+    /// Equal amounts are equal, however they are written.
+    package static func == (a: Self, b: Self) -> Bool { a.nano == b.nano }
+    package func hash(into hasher: inout Hasher) { hasher.combine(nano) }
+
+    package static func + (a: Self, b: Self) -> Self {
+        Quantity(nano: a.nano + b.nano, format: a.nano == 0 ? b.format : a.format)
+    }
+    package static func - (a: Self, b: Self) -> Self {
+        Quantity(nano: a.nano - b.nano, format: a.nano == 0 ? b.format : a.format)
+    }
+
+    package var isZero: Bool { nano == 0 }
+
+    /// The canonical form: the largest suffix that needs no fraction.
+    package var description: String { canonical }
+
+    /// In thousandths and in whole units (bytes for memory), rounded up and cut to what an `Int` holds.
+    package var milli: Int { roundedUp(to: Self.one / 1_000) }
+    package var units: Int { roundedUp(to: Self.one) }
+
+    private func roundedUp(to unit: Int128) -> Int {
+        Int(clamping: nano / unit + (nano % unit > 0 ? 1 : 0))
+    }
+
+    private var canonical: String {
+        guard nano != 0 else { return "0" }
+        if format == .binarySI, nano % Self.one == 0, abs(nano) >= 1024 * Self.one {
+            for (suffix, unit) in Self.binary.reversed() where nano % unit == 0 { return "\(nano / unit)\(suffix)" }
+            return "\(nano / Self.one)"
+        }
+        for (suffix, unit) in Self.decimal.reversed() where nano % unit == 0 {
+            guard format == .decimalExponent, !suffix.isEmpty else { return "\(nano / unit)\(suffix)" }
+            let exponent = Self.decimal.firstIndex { $0.suffix == suffix }.map { ($0 - 3) * 3 } ?? 0
+            return "\(nano / unit)e\(exponent)"
+        }
+        return "\(nano)n"
     }
 }
 
-extension Quantity: Hashable, Comparable {
-    package static func == (left: Quantity, right: Quantity) -> Bool { left.nanos == right.nanos }
-    package static func < (left: Quantity, right: Quantity) -> Bool { left.nanos < right.nanos }
-    package func hash(into hasher: inout Hasher) { hasher.combine(nanos) }
+/// Amounts by name, such as `requests.cpu`, as `ResourceList` has them.
+package typealias ResourceList = [String: Quantity]
 
-    /// The sum takes the suffixes of the first amount that is not zero.
-    package static func + (left: Quantity, right: Quantity) -> Quantity {
-        var sum = left.nanos == 0 ? right : left
-        sum.nanos = min(max(left.nanos + right.nanos, -bound), bound)
-        return sum
-    }
-
-    package static func - (left: Quantity, right: Quantity) -> Quantity {
-        var difference = left
-        difference.nanos = min(max(left.nanos - right.nanos, -bound), bound)
-        return difference
-    }
-}
-
-extension Quantity: CustomStringConvertible {
-    /// The one text of the amount: no fraction, the largest suffix that leaves none.
-    package var description: String {
-        guard nanos != 0 else { return "0" }
-        let isWhole = nanos % Self.one == 0
-        if format == .binary, isWhole, nanos.magnitude >= UInt128(1024 * Self.one) { return binaryText }
-        var mantissa = nanos
-        var index = 0
-        while mantissa % 1_000 == 0, index < 9 {
-            mantissa /= 1_000
-            index += 1
+extension JSON {
+    /// A `ResourceList`; what is not a quantity is left out.
+    package var resourceList: ResourceList {
+        var list: ResourceList = [:]
+        for (name, value) in objectValue ?? JSONObject() {
+            list[name] = (value.stringValue ?? value.intValue.map(String.init)).flatMap(Quantity.init)
         }
-        if format == .exponent { return index == 3 ? "\(mantissa)" : "\(mantissa)e\((index - 3) * 3)" }
-        return "\(mantissa)" + ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][index]
-    }
-
-    private var binaryText: String {
-        var mantissa = nanos / Self.one
-        var index = 0
-        while mantissa % 1_024 == 0, index < 6 {
-            mantissa /= 1_024
-            index += 1
-        }
-        return "\(mantissa)" + ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][index]
+        return list
     }
 }
