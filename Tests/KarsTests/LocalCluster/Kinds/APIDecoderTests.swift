@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct `API decoder` {
     /// All objects of served kinds that the real server showed.
-    static let shown: [(String, JSONObject)] = KindRecord.all.sorted { $0.key < $1.key }.flatMap { id, record -> [(String, JSONObject)] in
+    static let shown: [(String, JSONObject)] = KindRecord.all.sorted { $0.key < $1.key }.flatMap {
+        id, record -> [(String, JSONObject)] in
         let object = record.object
         guard let items = object["items"]?.arrayValue else { return [(id, object)] }
         guard let kind = object["kind"]?.stringValue, kind.hasSuffix("List") else { return [] }
@@ -68,12 +69,33 @@ import Testing
         #expect(TimeText.fault(in: text, layout: TimeText.secondLayout).hasSuffix(reason))
     }
 
-    @Test(arguments: [
-        ("", nil), ("YQ==", nil), ("YWI=", nil), ("YWJj", nil), ("YW\nJj", nil), ("YQ=", 3), ("Y", 0), ("YWJjZ", 4), ("YQ==YQ==", 4),
-        ("=", 0), ("YW J", 2),
-    ] as [(String, Int?)])
+    @Test(
+        arguments: [
+            ("", nil), ("YQ==", nil), ("YWI=", nil), ("YWJj", nil), ("YW\nJj", nil), ("YQ=", 3), ("Y", 0), ("YWJjZ", 4),
+            ("YQ==YQ==", 4),
+            ("=", 0), ("YW J", 2),
+        ] as [(String, Int?)])
     func `base64 is judged as Go judges it`(text: String, offset: Int?) {
         #expect(Base64Text.fault(in: text) == offset.map { "illegal base64 data at input byte \($0)" })
+    }
+
+    @Test(arguments: [
+        ("lots", "quantities must"), ("", "quantities must"), ("1x", "quantities must"), ("1 Mi", "quantities must"),
+        ("5im", "unable to parse quantity's"),
+        ("--1", "unable to parse quantity's"), ("Mi", "unable to parse numeric"), ("1kk", "unable to parse quantity's"),
+    ])
+    func `quantities that are none say why`(text: String, beginning: String) {
+        #expect(Quantity(text) == nil)
+        #expect(QuantityText.fault(in: text).hasPrefix(beginning))
+    }
+
+    @Test func `a Deployment without a selector lacks one`() throws {
+        var object: JSONObject = [
+            "spec": ["template": ["metadata": ["labels": ["a": "b"]], "spec": ["containers": [["name": "c", "image": "i"]]]]]
+        ]
+        try DeploymentKind.resource.strategy.decode(&object)
+        let faults = DeploymentKind.resource.strategy.validateCreate(object)
+        #expect(faults.map(\.field) == ["spec.selector", "spec.template.metadata.labels"])
     }
 
     @Test func `empty values go, and zero values of pointers stay`() throws {

@@ -12,7 +12,9 @@ import Testing
     static let all = BuiltInKinds.all + custom
 
     /// Everything that is served is described as the real server describes it; the real one serves more.
-    @Test(arguments: [("apiv1", GroupVersion(group: "", version: "v1")), ("apis-apps-v1", GroupVersion(group: "apps", version: "v1"))])
+    @Test(arguments: [
+        ("apiv1", GroupVersion(group: "", version: "v1")), ("apis-apps-v1", GroupVersion(group: "apps", version: "v1")),
+    ])
     func `resources of built-in groups are as recorded`(id: String, version: GroupVersion) {
         let recorded = KindRecord[id].answer["resources"]?.arrayValue ?? []
         let document = Discovery.resourceList(version, of: Self.all)
@@ -51,7 +53,9 @@ import Testing
             for resource in item["versions"]?[0]?["resources"]?.arrayValue ?? [] {
                 let other = known.first { $0["resource"] == resource["resource"] }
                 let (left, right) = (resource.objectValue ?? JSONObject(), other?.objectValue ?? JSONObject())
-                for member in left where member.key != "subresources" { #expect(right[member.key] == .some(member.value), "\(resource)") }
+                for member in left where member.key != "subresources" {
+                    #expect(right[member.key] == .some(member.value), "\(resource)")
+                }
                 for subresource in left["subresources"]?.arrayValue ?? [] {
                     #expect(right["subresources"]?.arrayValue?.contains(subresource) == true, "\(subresource)")
                 }
@@ -61,7 +65,10 @@ import Testing
 
     @Test func `versions have Kubernetes' order`() {
         let names = ["v10beta3", "v1", "v2alpha1", "foo", "v11alpha2", "v10", "v1beta1", "bar"]
-        #expect(names.sorted(by: Discovery.isPreferred) == ["v10", "v1", "v10beta3", "v1beta1", "v11alpha2", "v2alpha1", "bar", "foo"])
+        #expect(
+            names.sorted(by: Discovery.isPreferred) == [
+                "v10", "v1", "v10beta3", "v1beta1", "v11alpha2", "v2alpha1", "bar", "foo",
+            ])
     }
 
     // MARK: OpenAPI
@@ -74,7 +81,9 @@ import Testing
         case .object(let members):
             .object(
                 JSONObject(
-                    members.filter { $0.key != "description" || $0.value.stringValue == nil }.map { ($0.key, undescribed($0.value)) }))
+                    members.filter { $0.key != "description" || $0.value.stringValue == nil }.map {
+                        ($0.key, undescribed($0.value))
+                    }))
         case .array(let elements):
             .array(elements.filter { !Self.unserved.contains($0["name"]?.stringValue ?? "") }.map(undescribed))
         default: value
@@ -89,7 +98,9 @@ import Testing
         for (path, operations) in known {
             for (method, operation) in operations.objectValue ?? JSONObject() where method != "parameters" {
                 let mine = paths[path]?[method]
-                for field in ["operationId", "tags", "x-kubernetes-action", "x-kubernetes-group-version-kind", "requestBody", "parameters"] {
+                for field in [
+                    "operationId", "tags", "x-kubernetes-action", "x-kubernetes-group-version-kind", "requestBody", "parameters",
+                ] {
                     #expect(mine?[field].map(undescribed) == operation[field].map(undescribed), "\(path) \(method) \(field)")
                 }
                 #expect(Set(mine?["responses"]?.objectValue?.keys ?? []) == Set(operation["responses"]?.objectValue?.keys ?? []))

@@ -9,17 +9,21 @@ import Testing
         "status": ["conditions": [["type": "Ready", "status": "True"], ["type": "Old", "status": "False"]]],
     ]
 
-    @Test(arguments: [
-        (".spec.color", ["red"]), ("spec.color", ["red"]), (".spec.parts[0].id", ["a"]), (".spec.parts[-1].id", ["b"]),
-        (".spec.parts[*].id", ["a", "b"]), (".spec['a.b']", ["dotted"]), (".spec.a\\.b", ["dotted"]), (".spec.absent", []),
-        (#".status.conditions[?(@.type=="Ready")].status"#, ["True"]), (".status.conditions[?(@.type != 'Ready')].type", ["Old"]),
-        (".spec.parts[?(@.n==2)].id", ["b"]), (".spec.parts[7].id", []),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            (".spec.color", ["red"]), ("spec.color", ["red"]), (".spec.parts[0].id", ["a"]), (".spec.parts[-1].id", ["b"]),
+            (".spec.parts[*].id", ["a", "b"]), (".spec['a.b']", ["dotted"]), (".spec.a\\.b", ["dotted"]), (".spec.absent", []),
+            (#".status.conditions[?(@.type=="Ready")].status"#, ["True"]),
+            (".status.conditions[?(@.type != 'Ready')].type", ["Old"]),
+            (".spec.parts[?(@.n==2)].id", ["b"]), (".spec.parts[7].id", []),
+        ] as [(String, [String])])
     func `lead to values`(path: String, values: [String]) throws {
         #expect(try JSONPathExpression(parsing: path).values(in: Self.object) == values.map(JSON.string))
     }
 
-    @Test(arguments: ["", ".", "..", ".a[", ".a[x]", ".a[?(@.b)]", ".a[?(@.b==)]", ".a['b", ".a b", "{.a}", ".a[?(@.b==1", ".a..b"])
+    @Test(arguments: [
+        "", ".", "..", ".a[", ".a[x]", ".a[?(@.b)]", ".a[?(@.b==)]", ".a['b", ".a b", "{.a}", ".a[?(@.b==1", ".a..b",
+    ])
     func `that make no sense are refused`(text: String) {
         #expect(throws: JSONPathExpression.Problem.self) { try JSONPathExpression(parsing: text) }
     }

@@ -59,9 +59,12 @@ extension FieldError {
 
 extension RequestInfo {
     /// A request of an administrator on an object in the namespace `golden`.
-    static func test(_ resource: ServedResource, verb: ResourceDescription.Verb = .create, subresource: String? = nil) -> RequestInfo {
+    static func test(_ resource: ServedResource, verb: ResourceDescription.Verb = .create, subresource: String? = nil)
+        -> RequestInfo
+    {
         RequestInfo(
-            user: UserInfo(name: "kubernetes-admin", groups: ["system:masters"]), verb: verb, resource: resource.description.resource,
+            user: UserInfo(name: "kubernetes-admin", groups: ["system:masters"]), verb: verb,
+            resource: resource.description.resource,
             subresource: subresource, namespace: resource.description.isNamespaced ? "golden" : nil, name: nil,
             now: UTCTime(seconds: 1_795_225_416))
     }

@@ -23,7 +23,8 @@ import Testing
 
     @Test(arguments: [
         "cm-generate-name", "secret-string-data", "deploy-create", "deploy-apply", "job-create", "netpol-create",
-        "lease-put-create", "lease-create", "event-create", "event-create-new", "quota-create", "role-create", "rolebinding-create",
+        "lease-put-create", "lease-create", "event-create", "event-create-new", "quota-create", "role-create",
+        "rolebinding-create",
         "vap-create", "vap-binding-create", "ns-create", "sa-create", "crd-create", "svc-headless",
     ])
     func `a creation fills in what the real server fills in`(id: String) throws {
@@ -55,7 +56,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "cm-bad-key", "svc-invalid", "deploy-invalid", "pod-invalid", "netpol-invalid", "event-invalid", "crd-invalid", "sar-invalid",
+        "cm-bad-key", "svc-invalid", "deploy-invalid", "pod-invalid", "netpol-invalid", "event-invalid", "crd-invalid",
+        "sar-invalid",
     ])
     func `an invalid object has the faults that the real server finds`(id: String) throws {
         let record = KindRecord[id]

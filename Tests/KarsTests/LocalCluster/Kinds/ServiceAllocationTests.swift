@@ -30,7 +30,9 @@ import Testing
     @Test func `an address is taken only if it is free and within`() throws {
         var random = SystemRandomNumberGenerator()
         let other = try Self.service(["clusterIP": "10.96.0.3", "ports": [["port": 80]]])
-        for (address, word) in [("10.96.0.3", "already allocated"), ("10.97.0.1", "not in the valid range"), ("10.96.0.7", "not in the valid range")] {
+        for (address, word) in [
+            ("10.96.0.3", "already allocated"), ("10.97.0.1", "not in the valid range"), ("10.96.0.7", "not in the valid range"),
+        ] {
             var service = try Self.service(["clusterIP": .string(address), "ports": [["port": 80]]])
             var allocation = ServiceAllocation(network: Self.network, services: [other])
             let faults = allocation.assign(to: &service, using: &random)
@@ -40,7 +42,9 @@ import Testing
 
     @Test func `node ports are given to those who want them`() throws {
         var random = SystemRandomNumberGenerator()
-        var service = try Self.service(["type": "NodePort", "ports": [["port": 80, "name": "a", "nodePort": 30_080], ["port": 81, "name": "b"]]])
+        var service = try Self.service([
+            "type": "NodePort", "ports": [["port": 80, "name": "a", "nodePort": 30_080], ["port": 81, "name": "b"]],
+        ])
         var allocation = ServiceAllocation(network: Self.network, services: [])
         allocation.nodePorts = 30_080...30_081
         #expect(allocation.assign(to: &service, using: &random) == [])

@@ -39,11 +39,14 @@ import Testing
         let recorded = KindRecord["cr-list-table-full"].answer
         #expect(Self.cells(table) == Self.cells(recorded))
         #expect(table["rows"]?[0]?["object"] == .null)
-        #expect(Array((table["columnDefinitions"]?.arrayValue ?? []).dropFirst()) == Array((recorded["columnDefinitions"]?.arrayValue ?? []).dropFirst()))
+        #expect(
+            Array((table["columnDefinitions"]?.arrayValue ?? []).dropFirst())
+                == Array((recorded["columnDefinitions"]?.arrayValue ?? []).dropFirst()))
     }
 
     @Test(arguments: [
-        (-5, "<invalid>"), (-1, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (185, "3m5s"), (600, "10m"), (10_799, "179m"), (10_800, "3h"),
+        (-5, "<invalid>"), (-1, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (185, "3m5s"), (600, "10m"), (10_799, "179m"),
+        (10_800, "3h"),
         (11_100, "3h5m"), (28_800, "8h"), (172_799, "47h"), (172_800, "2d"), (190_800, "2d5h"), (691_200, "8d"),
         (63_072_000, "2y"), (64_000_000, "2y10d"), (252_288_000, "8y"),
     ])
@@ -81,7 +84,13 @@ import Testing
             "quota-get", ["rq", "count/widgets.golden.example.com: 4/20, pods: 4/3, requests.cpu: 100m/500m", "", "AGE"]
         ),
         ("vap-create", ["golden-no-bad", "2", "<unset>", "AGE"]),
-        ("node-cordon", ["node1", "Ready,SchedulingDisabled", "<none>", "AGE", "v1.36.2", "10.244.0.1", "<none>", "<varies>", "<varies>", "<varies>"]),
+        (
+            "node-cordon",
+            [
+                "node1", "Ready,SchedulingDisabled", "<none>", "AGE", "v1.36.2", "10.244.0.1", "<none>", "<varies>", "<varies>",
+                "<varies>",
+            ]
+        ),
     ])
     func `each kind has its cells`(id: String, expected: [String]) throws {
         let object = KindRecord[id].object

@@ -15,7 +15,8 @@ struct ReviewKind: BuiltInKind {
     private static func served(_ type: APIObjectType, _ group: String, isNamespaced: Bool = false) -> ServedResource {
         ServedResource(
             ResourceDescription(
-                GroupVersionResource(group: group, version: "v1", resource: type.shortName.lowercased() + "s"), kind: type.shortName,
+                GroupVersionResource(group: group, version: "v1", resource: type.shortName.lowercased() + "s"),
+                kind: type.shortName,
                 isNamespaced: isNamespaced, verbs: [.create]),
             ReviewKind(type: type), columns: [.name, .createdAt])
     }
@@ -35,7 +36,8 @@ struct ReviewKind: BuiltInKind {
         if resource == nil, path == nil {
             faults.append(
                 .invalid(
-                    "spec.resourceAttributes", .null, "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
+                    "spec.resourceAttributes", .null,
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
         }
         let isAboutOthers = !type.shortName.hasPrefix("Self")
         if isAboutOthers, (spec["user"]?.stringValue ?? "").isEmpty, (spec["groups"]?.arrayValue ?? []).isEmpty {

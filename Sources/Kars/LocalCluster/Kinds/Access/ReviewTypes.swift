@@ -79,7 +79,8 @@ enum ReviewTypes {
     private static let boundObject = APIObjectType(
         .authentication, "BoundObjectReference", "An object with which a token ends.",
         [
-            .optional("kind", .string, "Its kind: `Pod`, `Secret` or `Node`."), .optional("apiVersion", .string, "Its group and version."),
+            .optional("kind", .string, "Its kind: `Pod`, `Secret` or `Node`."),
+            .optional("apiVersion", .string, "Its group and version."),
             .optional("name", .string, "Its name."), .optional("uid", .string, "Its identity."),
         ])
 
@@ -152,7 +153,8 @@ enum ReviewTypes {
         .authorization, "ResourceRule", "Verbs on resources.",
         [
             .required("verbs", .list(.string), "The verbs."), .optional("apiGroups", .list(.string), "Groups of the resources."),
-            .optional("resources", .list(.string), "The resources."), .optional("resourceNames", .list(.string), "Names of objects."),
+            .optional("resources", .list(.string), "The resources."),
+            .optional("resourceNames", .list(.string), "Names of objects."),
         ])
 
     private static let nonResourceRule = APIObjectType(

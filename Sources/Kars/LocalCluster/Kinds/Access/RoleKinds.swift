@@ -40,7 +40,9 @@ struct RoleBindingKind: BuiltInKind {
             RoleBindingKind(type: isNamespaced ? RBACTypes.roleBinding : RBACTypes.clusterRoleBinding),
             columns: [
                 .name,
-                .text("Role", "The role.") { "\($0["roleRef"]?["kind"]?.stringValue ?? "")/\($0["roleRef"]?["name"]?.stringValue ?? "")" },
+                .text("Role", "The role.") {
+                    "\($0["roleRef"]?["kind"]?.stringValue ?? "")/\($0["roleRef"]?["name"]?.stringValue ?? "")"
+                },
                 .age,
                 .text("Users", wide: true, "Users that have it.") { subjects($0, "User") },
                 .text("Groups", wide: true, "Groups that have it.") { subjects($0, "Group") },
@@ -135,11 +137,13 @@ enum RBACTypes {
         ])
 
     private static let binding: [APIField] = [
-        .optional("subjects", .list(subject), "Who has the role."), .required("roleRef", .object(roleRef), "The role. Never changes."),
+        .optional("subjects", .list(subject), "Who has the role."),
+        .required("roleRef", .object(roleRef), "The role. Never changes."),
     ]
 
     static let roleBinding = APIObjectType.kind(.rbac, "RoleBinding", "Who has a role in a namespace.", binding)
-    static let clusterRoleBinding = APIObjectType.kind(.rbac, "ClusterRoleBinding", "Who has a role in the whole cluster.", binding)
+    static let clusterRoleBinding = APIObjectType.kind(
+        .rbac, "ClusterRoleBinding", "Who has a role in the whole cluster.", binding)
 }
 
 /// What roles and bindings must look like (rbac validation).
@@ -156,12 +160,17 @@ enum RBACRules {
             }
             if !isEmpty("apiGroups") || !isEmpty("resources") || !isEmpty("resourceNames") {
                 faults.append(
-                    .invalid("\(path).nonResourceURLs", urls, "rules cannot apply to both regular resources and non-resource URLs"))
+                    .invalid(
+                        "\(path).nonResourceURLs", urls, "rules cannot apply to both regular resources and non-resource URLs"))
             }
             return faults
         }
-        if isEmpty("apiGroups") { faults.append(.required("\(path).apiGroups", "resource rules must supply at least one api group")) }
-        if isEmpty("resources") { faults.append(.required("\(path).resources", "resource rules must supply at least one resource")) }
+        if isEmpty("apiGroups") {
+            faults.append(.required("\(path).apiGroups", "resource rules must supply at least one api group"))
+        }
+        if isEmpty("resources") {
+            faults.append(.required("\(path).resources", "resource rules must supply at least one resource"))
+        }
         return faults
     }
 

@@ -29,7 +29,9 @@ struct ValidatingAdmissionPolicyKind: BuiltInKind {
         var faults = FieldChecks.oneOf(spec["failurePolicy"], ["Fail", "Ignore"], at: "spec.failurePolicy")
         if let match = spec["matchConstraints"] {
             faults += AdmissionPolicyRules.matchFaults(match, at: "spec.matchConstraints")
-            if (match["resourceRules"]?.arrayValue ?? []).isEmpty { faults.append(.required("spec.matchConstraints.resourceRules")) }
+            if (match["resourceRules"]?.arrayValue ?? []).isEmpty {
+                faults.append(.required("spec.matchConstraints.resourceRules"))
+            }
         } else {
             faults.append(.required("spec.matchConstraints"))
         }
@@ -37,7 +39,9 @@ struct ValidatingAdmissionPolicyKind: BuiltInKind {
         if validations.isEmpty, (spec["auditAnnotations"]?.arrayValue ?? []).isEmpty {
             faults.append(.required("spec.validations", "validations or auditAnnotations must contain at least one item"))
         }
-        for (index, validation) in validations.enumerated() { faults += validationFaults(validation, at: "spec.validations[\(index)]") }
+        for (index, validation) in validations.enumerated() {
+            faults += validationFaults(validation, at: "spec.validations[\(index)]")
+        }
         for list in ["matchConditions", "variables"] {
             for (index, item) in (spec[list]?.arrayValue ?? []).enumerated() {
                 faults += FieldChecks.required(item["name"], at: "spec.\(list)[\(index)].name")
@@ -99,7 +103,8 @@ struct ValidatingAdmissionPolicyBindingKind: BuiltInKind {
         if actions.contains("Deny"), actions.contains("Warn") {
             faults.append(
                 .invalid(
-                    "spec.validationActions", .array(actions), "must not contain both Deny and Warn (repeating the same validation failure "
+                    "spec.validationActions", .array(actions),
+                    "must not contain both Deny and Warn (repeating the same validation failure "
                         + "information in the API response and headers serves no purpose)"))
         }
         if let match = spec["matchResources"] { faults += AdmissionPolicyRules.matchFaults(match, at: "spec.matchResources") }
@@ -125,9 +130,13 @@ enum AdmissionPolicyRules {
 
     static func matchFaults(_ match: JSON, at path: String) -> [FieldError] {
         var faults = FieldChecks.oneOf(match["matchPolicy"], ["Equivalent", "Exact"], at: "\(path).matchPolicy")
-        for field in ["namespaceSelector", "objectSelector"] { faults += FieldChecks.labelSelector(match[field], at: "\(path).\(field)") }
+        for field in ["namespaceSelector", "objectSelector"] {
+            faults += FieldChecks.labelSelector(match[field], at: "\(path).\(field)")
+        }
         for list in ["resourceRules", "excludeResourceRules"] {
-            for (index, rule) in (match[list]?.arrayValue ?? []).enumerated() { faults += ruleFaults(rule, at: "\(path).\(list)[\(index)]") }
+            for (index, rule) in (match[list]?.arrayValue ?? []).enumerated() {
+                faults += ruleFaults(rule, at: "\(path).\(list)[\(index)]")
+            }
         }
         return faults
     }
@@ -139,11 +148,13 @@ enum AdmissionPolicyRules {
         for field in ["apiGroups", "apiVersions", "operations"] {
             let values = rule[field]?.arrayValue ?? []
             if values.contains("*"), values.count > 1 {
-                faults.append(.invalid("\(path).\(field)", .array(values), "if '*' is present, must not specify other \(words(field))"))
+                faults.append(
+                    .invalid("\(path).\(field)", .array(values), "if '*' is present, must not specify other \(words(field))"))
             }
         }
         for (index, operation) in (rule["operations"]?.arrayValue ?? []).enumerated() {
-            faults += FieldChecks.oneOf(operation, ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"], at: "\(path).operations[\(index)]")
+            faults += FieldChecks.oneOf(
+                operation, ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"], at: "\(path).operations[\(index)]")
         }
         return faults + FieldChecks.oneOf(rule["scope"], ["*", "Cluster", "Namespaced"], at: "\(path).scope")
     }

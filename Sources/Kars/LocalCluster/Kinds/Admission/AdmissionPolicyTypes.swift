@@ -72,7 +72,9 @@ enum AdmissionPolicyTypes {
             .optional("paramKind", .object(paramKind), "Kind of its parameters."),
             .optional("matchConstraints", .object(matchResources), "Which requests are looked at."),
             .optional("validations", .list(validation), "Conditions that requests must meet."),
-            .pointer("failurePolicy", .choice(["Fail", "Ignore"]), default: "Fail", "What follows when a condition cannot be worked out."),
+            .pointer(
+                "failurePolicy", .choice(["Fail", "Ignore"]), default: "Fail",
+                "What follows when a condition cannot be worked out."),
             .optional("auditAnnotations", .list(auditAnnotation), "What goes into the audit log."),
             .optional("matchConditions", .keyed(matchCondition, by: "name"), "Conditions under which a request is looked at."),
             .optional("variables", .keyed(variable, by: "name"), "Named expressions."),
@@ -80,7 +82,10 @@ enum AdmissionPolicyTypes {
 
     static let policy = APIObjectType.kind(
         .admission, "ValidatingAdmissionPolicy", "Conditions in CEL that requests must meet.",
-        [.shown("spec", .object(spec), "What requests must meet."), .shown("status", .object(status), "What was found out about it.")])
+        [
+            .shown("spec", .object(spec), "What requests must meet."),
+            .shown("status", .object(status), "What was found out about it."),
+        ])
 
     private static let paramRef = APIObjectType(
         .admission, "ParamRef", atomic: true, "Parameters of a policy.",
@@ -103,7 +108,9 @@ enum AdmissionPolicyTypes {
                             .optional("policyName", .string, "The policy."),
                             .optional("paramRef", .object(paramRef), "Its parameters."),
                             .optional("matchResources", .object(matchResources), "Which of its requests are looked at."),
-                            .optional("validationActions", .set(.choice(["Audit", "Deny", "Warn"])), "What follows when a condition does not hold."),
+                            .optional(
+                                "validationActions", .set(.choice(["Audit", "Deny", "Warn"])),
+                                "What follows when a condition does not hold."),
                         ])),
                 "Where a policy is in force.")
         ])

@@ -64,7 +64,11 @@ enum DataRules {
                     + "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')")
         }
         if key == "." { texts.append("must not be '.'") }
-        if key == ".." { texts.append("must not be '..'") } else if key.hasPrefix("..") { texts.append("must not start with '..'") }
+        if key == ".." {
+            texts.append("must not be '..'")
+        } else if key.hasPrefix("..") {
+            texts.append("must not start with '..'")
+        }
         return texts.map { .invalid(path, .string(key), $0) }
     }
 

@@ -14,7 +14,8 @@ struct EventKind: BuiltInKind {
         group: "", isCore: true,
         fields: [
             "involvedObject.apiVersion", "involvedObject.fieldPath", "involvedObject.kind", "involvedObject.name",
-            "involvedObject.namespace", "involvedObject.resourceVersion", "involvedObject.uid", "reason", "reportingComponent", "type",
+            "involvedObject.namespace", "involvedObject.resourceVersion", "involvedObject.uid", "reason", "reportingComponent",
+            "type",
         ])
 
     static let new = served(
@@ -74,7 +75,9 @@ struct EventKind: BuiltInKind {
         if let series = event["series"], (series["count"]?.intValue ?? 0) < 2 {
             faults.append(.invalid("series.count", "", "should be at least 2"))
         }
-        if let series = event["series"], series["lastObservedTime"]?.stringValue == nil { faults.append(.required("series.lastObservedTime")) }
+        if let series = event["series"], series["lastObservedTime"]?.stringValue == nil {
+            faults.append(.required("series.lastObservedTime"))
+        }
         if event["eventTime"]?.stringValue == nil { faults.append(.required("eventTime")) }
         let type = event["type"]?.stringValue ?? ""
         if !["Normal", "Warning"].contains(type) { faults.append(.invalid("type", "", "has invalid value: \(type)")) }
@@ -90,7 +93,8 @@ struct EventKind: BuiltInKind {
     func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] {
         guard !isCore else { return faults(in: object) }
         let fields = [
-            "regarding", "reason", "note", "deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount",
+            "regarding", "reason", "note", "deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp",
+            "deprecatedCount",
             "type", "eventTime", "action", "related", "reportingController", "reportingInstance",
         ]
         return fields.flatMap { FieldChecks.immutable(object[$0], old[$0], at: $0) }
@@ -104,11 +108,15 @@ enum EventColumns {
         .text("Type", "Whether something is wrong.") { $0["type"]?.stringValue ?? "" },
         .text("Reason", "Why, for programs.") { $0["reason"]?.stringValue ?? "" },
         .text("Object", "What it happened to.") { target(core($0)) },
-        .text("Subobject", wide: true, "The part it happened to.") { core($0)["involvedObject"]?["fieldPath"]?.stringValue ?? "" },
+        .text("Subobject", wide: true, "The part it happened to.") {
+            core($0)["involvedObject"]?["fieldPath"]?.stringValue ?? ""
+        },
         .text("Source", wide: true, "Who reports.") { source(core($0)) },
         .text("Message", "What happened.") { (core($0)["message"]?.stringValue ?? "").trimmingBlanks },
         .timed("First Seen", wide: true, "When it happened first.") { first(core($0), $1) },
-        TableColumn(name: "Count", type: "string", description: "How often it happened.", priority: 1) { event, _ in .int(count(core(event))) },
+        TableColumn(name: "Count", type: "string", description: "How often it happened.", priority: 1) { event, _ in
+            .int(count(core(event)))
+        },
         TableColumn(name: "Name", type: "string", format: "name", description: "Name of the event.", priority: 1) { event, _ in
             .string(event.name)
         },

@@ -5,7 +5,8 @@ struct LeaseKind: BuiltInKind {
     static let resource: ServedResource = {
         var resource = ServedResource(
             ResourceDescription(
-                GroupVersionResource(group: "coordination.k8s.io", version: "v1", resource: "leases"), kind: "Lease", isNamespaced: true),
+                GroupVersionResource(group: "coordination.k8s.io", version: "v1", resource: "leases"), kind: "Lease",
+                isNamespaced: true),
             LeaseKind(),
             columns: [.name, .text("Holder", "Who holds it.") { $0["spec"]?["holderIdentity"]?.stringValue ?? "" }, .age])
         resource.createsOnUpdate = true

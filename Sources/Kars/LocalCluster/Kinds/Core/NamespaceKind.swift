@@ -7,7 +7,9 @@ struct NamespaceKind: BuiltInKind {
             GroupVersionResource(group: "", version: "v1", resource: "namespaces"), kind: "Namespace", isNamespaced: false,
             shortNames: ["ns"], verbs: [.create, .delete, .get, .list, .patch, .update, .watch]),
         NamespaceKind(),
-        columns: [.name, .text("Status", "Whether it is in use or going away.") { $0["status"]?["phase"]?.stringValue ?? "" }, .age],
+        columns: [
+            .name, .text("Status", "Whether it is in use or going away.") { $0["status"]?["phase"]?.stringValue ?? "" }, .age,
+        ],
         selectableFields: ["status.phase"],
         subresources: [SubresourceDescription(name: "finalize", kind: "Namespace", verbs: [.update])], nameRule: .label)
 

@@ -4,7 +4,8 @@ import KarsCore
 struct NodeKind: BuiltInKind {
     static let resource = ServedResource(
         ResourceDescription(
-            GroupVersionResource(group: "", version: "v1", resource: "nodes"), kind: "Node", isNamespaced: false, shortNames: ["no"]),
+            GroupVersionResource(group: "", version: "v1", resource: "nodes"), kind: "Node", isNamespaced: false,
+            shortNames: ["no"]),
         NodeKind(),
         columns: [
             .name, .text("Status", "Whether it is ready.", word), .text("Roles", "What it is for.", roles), .age,
@@ -29,7 +30,8 @@ struct NodeKind: BuiltInKind {
             let value = taint["value"]?.stringValue ?? ""
             var faults = NameText.qualifiedNameFaults(key).map { FieldError.invalid("\(path).key", .string(key), $0) }
             faults += NameText.labelValueFaults(value).map { .invalid("\(path).value", .string(value), $0) }
-            return faults + FieldChecks.oneOf(taint["effect"], ["NoSchedule", "PreferNoSchedule", "NoExecute"], at: "\(path).effect")
+            return faults
+                + FieldChecks.oneOf(taint["effect"], ["NoSchedule", "PreferNoSchedule", "NoExecute"], at: "\(path).effect")
         }
     }
 
@@ -49,7 +51,9 @@ struct NodeKind: BuiltInKind {
 
     private static func roles(_ node: JSONObject) -> String {
         let prefix = "node-role.kubernetes.io/"
-        var roles = Set(node.labels.keys.filter { $0.hasPrefix(prefix) && $0.count > prefix.count }.map { String($0.dropFirst(prefix.count)) })
+        var roles = Set(
+            node.labels.keys.filter { $0.hasPrefix(prefix) && $0.count > prefix.count }.map { String($0.dropFirst(prefix.count)) }
+        )
         if let role = node.labels["kubernetes.io/role"], !role.isEmpty { roles.insert(role) }
         return roles.isEmpty ? CellText.none : roles.sorted().joined(separator: ",")
     }

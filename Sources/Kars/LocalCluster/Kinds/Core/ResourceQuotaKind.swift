@@ -46,7 +46,9 @@ struct ResourceQuotaKind: BuiltInKind {
 
     let hasStatus = true
 
-    private static let scopes = ["BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating"]
+    private static let scopes = [
+        "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
+    ]
 
     func faults(in object: JSONObject) -> [FieldError] {
         var faults: [FieldError] = []
@@ -54,8 +56,8 @@ struct ResourceQuotaKind: BuiltInKind {
             let path = "spec.hard[\(name)]"
             faults += nameFaults(name, at: path)
             faults += FieldChecks.nonNegativeQuantity(amount, at: path)
-            if !Self.takesFractions(name), let text = amount.stringValue, let quantity = try? ResourceAmount(parsing: text),
-                quantity.nanos % 1_000_000_000 != 0
+            if !Self.takesFractions(name), let text = amount.stringValue, let quantity = Quantity(text),
+                quantity != Quantity(quantity.units)
             {
                 faults.append(.invalid(path, amount, "must be an integer"))
             }

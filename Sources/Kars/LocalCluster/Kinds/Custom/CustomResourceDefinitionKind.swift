@@ -18,7 +18,9 @@ struct CustomResourceDefinitionKind: BuiltInKind {
             if spec["conversion"] == nil { spec["conversion"] = ["strategy": "None"] }
         }
         object.withObject(at: "status") { status in
-            status.withObject(at: "acceptedNames") { names in if names["kind"]?.stringValue?.isEmpty == false { Self.completeNames(&names) } }
+            status.withObject(at: "acceptedNames") { names in
+                if names["kind"]?.stringValue?.isEmpty == false { Self.completeNames(&names) }
+            }
         }
     }
 
@@ -29,7 +31,9 @@ struct CustomResourceDefinitionKind: BuiltInKind {
     }
 
     func initialStatus(of object: JSONObject) -> JSON {
-        let stored = (object["spec"]?["versions"]?.arrayValue ?? []).filter { $0["storage"]?.boolValue == true }.compactMap { $0["name"] }
+        let stored = (object["spec"]?["versions"]?.arrayValue ?? []).filter { $0["storage"]?.boolValue == true }.compactMap {
+            $0["name"]
+        }
         return ["conditions": .null, "acceptedNames": ["plural": "", "kind": ""], "storedVersions": .array(stored)]
     }
 
@@ -40,6 +44,7 @@ struct CustomResourceDefinitionKind: BuiltInKind {
         return FieldChecks.immutable(object["spec"]?["scope"], old["spec"]?["scope"], at: "spec.scope")
             + FieldChecks.immutable(object["spec"]?["group"], old["spec"]?["group"], at: "spec.group")
             + FieldChecks.immutable(object["spec"]?["names"]?["kind"], old["spec"]?["names"]?["kind"], at: "spec.names.kind")
-            + FieldChecks.immutable(object["spec"]?["names"]?["plural"], old["spec"]?["names"]?["plural"], at: "spec.names.plural")
+            + FieldChecks.immutable(
+                object["spec"]?["names"]?["plural"], old["spec"]?["names"]?["plural"], at: "spec.names.plural")
     }
 }

@@ -106,7 +106,8 @@ enum CustomResources {
         case ("integer", .number(let number)): Int(exactly: number.double.rounded(.towardZero)).map { .int($0) } ?? .null
         case ("number", .number), ("boolean", .bool), ("string", .string): value
         case ("string", _): .string(value.description)
-        case ("date", .string(let text)): .string(UTCTime(rfc3339: text).map { AgeText.of(now.duration(since: $0)) } ?? "<invalid>")
+        case ("date", .string(let text)):
+            .string(UTCTime(rfc3339: text).map { AgeText.of(now.duration(since: $0)) } ?? "<invalid>")
         default: .null
         }
     }

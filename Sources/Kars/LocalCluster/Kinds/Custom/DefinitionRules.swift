@@ -45,7 +45,9 @@ enum DefinitionRules {
             faults.append(
                 .invalid(path, .string(text), mixedCase ? "may have mixed case, but should otherwise match: \(words)" : words))
         }
-        for field in ["plural", "kind"] where (names[field]?.stringValue ?? "").isEmpty { faults.append(.required("spec.names.\(field)")) }
+        for field in ["plural", "kind"] where (names[field]?.stringValue ?? "").isEmpty {
+            faults.append(.required("spec.names.\(field)"))
+        }
         if let plural = names["plural"]?.stringValue, !plural.isEmpty { check("plural", plural) }
         if let singular = names["singular"]?.stringValue { check("singular", singular) }
         if let kind = names["kind"]?.stringValue, !kind.isEmpty { check("kind", kind, mixedCase: true) }
@@ -56,7 +58,9 @@ enum DefinitionRules {
             }
         }
         for field in ["shortNames", "categories"] {
-            for (index, name) in (names[field]?.arrayValue ?? []).enumerated() { check("\(field)[\(index)]", name.stringValue ?? "") }
+            for (index, name) in (names[field]?.arrayValue ?? []).enumerated() {
+                check("\(field)[\(index)]", name.stringValue ?? "")
+            }
         }
         return faults
     }
@@ -78,10 +82,12 @@ enum DefinitionRules {
             let found = NameText.label1035Faults(Array(names[index].utf8))
             if !found.isEmpty { faults.append(.invalid("\(path).name", .string(names[index]), found.joined(separator: ","))) }
             // A single version is judged as if it stood in the specification itself; paths say so.
-            let place = versions.count == 1 ? Place(base: "spec", schema: "spec.validation") : Place(base: path, schema: "\(path).schema")
+            let place =
+                versions.count == 1 ? Place(base: "spec", schema: "spec.validation") : Place(base: path, schema: "\(path).schema")
             faults += schemaFaults(version["schema"]?["openAPIV3Schema"], at: "\(place.schema).openAPIV3Schema")
             faults += subresourceFaults(version["subresources"]?["scale"], at: "\(place.base).subresources.scale")
-            faults += columnFaults(version["additionalPrinterColumns"]?.arrayValue ?? [], at: "\(place.base).additionalPrinterColumns")
+            faults += columnFaults(
+                version["additionalPrinterColumns"]?.arrayValue ?? [], at: "\(place.base).additionalPrinterColumns")
             faults += selectableFaults(version, at: "\(place.base).selectableFields")
         }
         return faults
@@ -105,7 +111,9 @@ enum DefinitionRules {
     private static func subresourceFaults(_ scale: JSON?, at path: String) -> [FieldError] {
         guard let scale else { return [] }
         func check(_ field: String, below roots: [String], isOptional: Bool = false) -> [FieldError] {
-            guard let text = scale[field]?.stringValue, !text.isEmpty else { return isOptional ? [] : [.required("\(path).\(field)")] }
+            guard let text = scale[field]?.stringValue, !text.isEmpty else {
+                return isOptional ? [] : [.required("\(path).\(field)")]
+            }
             guard isSimplePath(text) else { return [.invalid("\(path).\(field)", .string(text), "is an invalid path")] }
             if roots.contains(where: { text.hasPrefix("\($0).") }) { return [] }
             let words = roots.map { "should be a json path under \($0)" }.joined(separator: " or ")
@@ -145,7 +153,8 @@ enum DefinitionRules {
                 faults.append(.required("\(path).jsonPath"))
             } else {
                 do throws(JSONPathExpression.Problem) { _ = try JSONPathExpression(parsing: text) } catch {
-                    faults.append(.invalid("\(path).jsonPath", .string(text), "is an invalid JSONPath: unreadable at byte \(error.offset)"))
+                    faults.append(
+                        .invalid("\(path).jsonPath", .string(text), "is an invalid JSONPath: unreadable at byte \(error.offset)"))
                 }
             }
             return faults
@@ -159,7 +168,8 @@ enum DefinitionRules {
         let fields = (version["selectableFields"]?.arrayValue ?? []).map { $0["jsonPath"]?.stringValue ?? "" }
         var faults: [FieldError] = []
         if fields.count > maxSelectableFields {
-            faults.append(FieldError(.tooMany, path, value: .int(fields.count), detail: "must have at most \(maxSelectableFields) items"))
+            faults.append(
+                FieldError(.tooMany, path, value: .int(fields.count), detail: "must have at most \(maxSelectableFields) items"))
         }
         for (index, text) in fields.enumerated() {
             let path = "\(path)[\(index)].jsonPath"

@@ -96,7 +96,9 @@ private struct Parser {
     }
 
     /// Up to the next `.` or `[`; a backslash takes the next character as it is.
-    private mutating func name(until isEnd: (UInt8) -> Bool = { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "[") }) throws(Problem) -> String {
+    private mutating func name(until isEnd: (UInt8) -> Bool = { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "[") })
+        throws(Problem) -> String
+    {
         var name: [UInt8] = []
         while let byte = peek, !isEnd(byte) {
             guard byte > UInt8(ascii: " "), !"{}()?@=!]*,'\"".utf8.contains(byte) else { throw Problem(offset: position) }

@@ -120,7 +120,8 @@ enum Discovery {
                 subresources.map { subresource, _ in
                     [
                         "subresource": .string(subresource.name),
-                        "responseKind": responseKind(subresource.kind, subresource.groupVersion), "verbs": verbs(subresource.verbs),
+                        "responseKind": responseKind(subresource.kind, subresource.groupVersion),
+                        "verbs": verbs(subresource.verbs),
                     ]
                 })
         }

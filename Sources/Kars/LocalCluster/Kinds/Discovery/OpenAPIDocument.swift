@@ -21,7 +21,9 @@ enum OpenAPIDocument {
     /// `/openapi/v3/api/v1` and its like: everything about the resources of one version.
     static func v3(for groupVersion: GroupVersion, _ resources: [ServedResource]) -> JSON {
         var schemas = OpenAPISchemas()
-        for type in [MetaTypes.status, MetaTypes.statusCause, MetaTypes.statusDetails, MetaTypes.preconditions] { schemas.add(type) }
+        for type in [MetaTypes.status, MetaTypes.statusCause, MetaTypes.statusDetails, MetaTypes.preconditions] {
+            schemas.add(type)
+        }
         schemas.add(MetaTypes.deleteOptions, kinds: [GroupVersionKind(groupVersion, kind: "DeleteOptions")])
         schemas.add(patchName, ["description": "A patch in the form that its content type says.", "type": "object"])
         var paths: [(String, JSON)] = []
@@ -80,7 +82,8 @@ enum OpenAPIDocument {
         return name
     }
 
-    private static func customSchema(_ resource: ServedResource, _ kind: GroupVersionKind, _ more: [(String, JSON)]) -> JSONObject {
+    private static func customSchema(_ resource: ServedResource, _ kind: GroupVersionKind, _ more: [(String, JSON)]) -> JSONObject
+    {
         var schema = published(resource.schema.json).objectValue ?? JSONObject()
         var properties: JSONObject = [
             "apiVersion": ["description": "Group and version of this object's schema.", "type": "string"],

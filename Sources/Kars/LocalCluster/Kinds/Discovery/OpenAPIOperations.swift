@@ -55,7 +55,8 @@ struct OpenAPIOperations {
             guard served.contains(verb) else { return }
             path[method] =
                 isConnection
-                ? self.operation("connect", "connect", "connect \(method.uppercased()) requests to \(words)", suffix: suffix, method: method)
+                ? self.operation(
+                    "connect", "connect", "connect \(method.uppercased()) requests to \(words)", suffix: suffix, method: method)
                 : operation()
         }
         add(.get, "get", "read") {
@@ -99,14 +100,17 @@ struct OpenAPIOperations {
     // MARK: Operations
 
     private func operation(
-        _ word: String, _ action: String, _ text: String, parameters: [JSON] = [], body: String? = nil, isBodyRequired: Bool = true,
+        _ word: String, _ action: String, _ text: String, parameters: [JSON] = [], body: String? = nil,
+        isBodyRequired: Bool = true,
         answer: String? = nil, codes: [String] = ["200"], scope: String? = nil, infix: String = "", suffix: String = "",
         method: String = ""
     ) -> JSON {
         let scope = scope ?? (description.isNamespaced ? "Namespaced" : "")
         var operation: JSONObject = [
             "tags": [.string(tag)], "description": .string(text),
-            "operationId": .string("\(word)\(method.prefix(1).uppercased())\(method.dropFirst())\(camelGroup)\(infix)\(scope)\(description.kind)\(suffix)"),
+            "operationId": .string(
+                "\(word)\(method.prefix(1).uppercased())\(method.dropFirst())\(camelGroup)\(infix)\(scope)\(description.kind)\(suffix)"
+            ),
         ]
         if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
         if let body {
@@ -163,7 +167,8 @@ struct OpenAPIOperations {
     /// `goldenExampleCom_v1`.
     private var tag: String {
         let words = groupWords
-        return words[0] + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined() + "_\(description.resource.version)"
+        return words[0] + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+            + "_\(description.resource.version)"
     }
 
     private var groupWords: [String] {

@@ -32,7 +32,9 @@ struct OpenAPISchemas {
                 "apiVersion": ["description": "Group and version of this object's schema.", "type": "string"],
                 "items": ["description": "The objects.", "type": "array", "items": Self.reference(item)],
                 "kind": ["description": .string("`\(kind.kind)`."), "type": "string"],
-                "metadata": ["description": "What the list tells about itself.", "allOf": [Self.reference(MetaTypes.listMeta.name)]],
+                "metadata": [
+                    "description": "What the list tells about itself.", "allOf": [Self.reference(MetaTypes.listMeta.name)],
+                ],
             ], "x-kubernetes-group-version-kind": [kind.json],
         ]
         for (key, value) in more { schema[key] = value }
@@ -98,7 +100,7 @@ struct OpenAPISchemas {
             switch type {
             case .quantity:
                 (
-                    "io.k8s.apimachinery.pkg.api.resource.ResourceAmount",
+                    "io.k8s.apimachinery.pkg.api.resource.Quantity",
                     [
                         "description": "An amount: a number with a suffix, for instance `100m` or `64Mi`.",
                         "oneOf": [["type": "string"], ["type": "number"]],
@@ -118,7 +120,10 @@ struct OpenAPISchemas {
                     ["description": "A time to the microsecond.", "type": "string", "format": "date-time"]
                 )
             default:
-                ("\(APIPackage.meta.rawValue).Time", ["description": "A time to the second.", "type": "string", "format": "date-time"])
+                (
+                    "\(APIPackage.meta.rawValue).Time",
+                    ["description": "A time to the second.", "type": "string", "format": "date-time"]
+                )
             }
         add(name, schema)
         return referenceMembers(name)

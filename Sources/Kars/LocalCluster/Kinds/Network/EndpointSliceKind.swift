@@ -70,7 +70,8 @@ struct EndpointSliceKind: BuiltInKind {
         let family = object["addressType"]?.stringValue ?? ""
         var faults =
             family.isEmpty
-            ? [FieldError.required("addressType")] : FieldChecks.oneOf(.string(family), ["FQDN", "IPv4", "IPv6"], at: "addressType")
+            ? [FieldError.required("addressType")]
+            : FieldChecks.oneOf(.string(family), ["FQDN", "IPv4", "IPv6"], at: "addressType")
         for (index, endpoint) in (object["endpoints"]?.arrayValue ?? []).enumerated() {
             let path = "endpoints[\(index)].addresses"
             let addresses = endpoint["addresses"]?.arrayValue ?? []
@@ -124,7 +125,8 @@ struct EndpointSliceKind: BuiltInKind {
     }
 
     private static func endpoints(_ slice: JSONObject) -> String {
-        shortened((slice["endpoints"]?.arrayValue ?? []).flatMap { ($0["addresses"]?.arrayValue ?? []).compactMap(\.stringValue) })
+        shortened(
+            (slice["endpoints"]?.arrayValue ?? []).flatMap { ($0["addresses"]?.arrayValue ?? []).compactMap(\.stringValue) })
     }
 }
 

@@ -37,7 +37,10 @@ struct NetworkPolicyKind: BuiltInKind {
     private static func rule(_ name: String, _ peers: String, _ description: String) -> APIObjectType {
         APIObjectType(
             .networking, name, description,
-            [.optional("ports", .list(port), "Ports; all when absent."), .optional(peers, .list(peer), "The other sides; all when absent.")])
+            [
+                .optional("ports", .list(port), "Ports; all when absent."),
+                .optional(peers, .list(peer), "The other sides; all when absent."),
+            ])
     }
 
     let type = APIObjectType.kind(
@@ -76,12 +79,18 @@ struct NetworkPolicyKind: BuiltInKind {
         for (list, peers) in [("ingress", "from"), ("egress", "to")] {
             for (index, rule) in (spec[list]?.arrayValue ?? []).enumerated() {
                 let path = "spec.\(list)[\(index)]"
-                for (place, port) in (rule["ports"]?.arrayValue ?? []).enumerated() { faults += portFaults(port, at: "\(path).ports[\(place)]") }
-                for (place, peer) in (rule[peers]?.arrayValue ?? []).enumerated() { faults += peerFaults(peer, at: "\(path).\(peers)[\(place)]") }
+                for (place, port) in (rule["ports"]?.arrayValue ?? []).enumerated() {
+                    faults += portFaults(port, at: "\(path).ports[\(place)]")
+                }
+                for (place, peer) in (rule[peers]?.arrayValue ?? []).enumerated() {
+                    faults += peerFaults(peer, at: "\(path).\(peers)[\(place)]")
+                }
             }
         }
         let types = spec["policyTypes"]?.arrayValue ?? []
-        if types.count > 2 { return faults + [.invalid("spec.policyTypes", .array(types), "may not specify more than two policyTypes")] }
+        if types.count > 2 {
+            return faults + [.invalid("spec.policyTypes", .array(types), "may not specify more than two policyTypes")]
+        }
         for (index, type) in types.enumerated() {
             faults += FieldChecks.oneOf(type, ["Ingress", "Egress"], at: "spec.policyTypes[\(index)]")
         }
@@ -91,7 +100,10 @@ struct NetworkPolicyKind: BuiltInKind {
     private func portFaults(_ port: JSON, at path: String) -> [FieldError] {
         var faults = FieldChecks.oneOf(port["protocol"], ["SCTP", "TCP", "UDP"], at: "\(path).protocol")
         guard let number = port["port"] else {
-            return faults + (port["endPort"] == nil ? [] : [.invalid("\(path).endPort", port["endPort"] ?? 0, "may not be specified when `port` is not specified")])
+            return faults
+                + (port["endPort"] == nil
+                    ? []
+                    : [.invalid("\(path).endPort", port["endPort"] ?? 0, "may not be specified when `port` is not specified")])
         }
         faults += FieldChecks.port(number, at: "\(path).port")
         guard let end = port["endPort"]?.intValue else { return faults }
@@ -134,7 +146,8 @@ struct IPNetwork: Equatable {
 
     init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = IPAddress(parts[0]), let prefix = Int(parts[1]), parts[1].utf8.allSatisfy({ (48...57).contains($0) }),
+        guard parts.count == 2, let address = IPAddress(parts[0]), let prefix = Int(parts[1]),
+            parts[1].utf8.allSatisfy({ (48...57).contains($0) }),
             (0...address.bitWidth).contains(prefix)
         else { return nil }
         self.address = address

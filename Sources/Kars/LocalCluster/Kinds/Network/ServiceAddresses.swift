@@ -12,7 +12,9 @@ struct ServiceAddresses: AdmissionStep {
     ) async throws(APIStatus) -> [String] {
         let services = ServiceKind.resource.description.resource
         guard request.resource == services, request.subresource == nil, request.verb != .delete else { return [] }
-        if let before = old?["spec"]?.objectValue { object.withObject(at: "spec") { ServiceAllocation.carry(from: before, to: &$0) } }
+        if let before = old?["spec"]?.objectValue {
+            object.withObject(at: "spec") { ServiceAllocation.carry(from: before, to: &$0) }
+        }
         // An address that stays is none to ask for; one that changes is refused by validation.
         if let address = old?["spec"]?["clusterIP"], address != object["spec"]?["clusterIP"] { return [] }
         let (name, namespace) = (object.name, request.namespace)

@@ -58,7 +58,10 @@ struct ServiceAllocation: Sendable {
                 ]
             }
             guard !usedAddresses.contains(asked) else {
-                return [.invalid("spec.clusterIPs", [.string(asked)], "failed to allocate IP \(asked): provided IP is already allocated")]
+                return [
+                    .invalid(
+                        "spec.clusterIPs", [.string(asked)], "failed to allocate IP \(asked): provided IP is already allocated")
+                ]
             }
             address = asked
         } else {
@@ -113,7 +116,8 @@ struct ServiceAllocation: Sendable {
                 port["nodePort"] = .int(free)
             } else {
                 faults.append(
-                    FieldError(.internal, "spec.ports[\(index)].nodePort", detail: "failed to allocate a nodePort: range is full"))
+                    FieldError(.internal, "spec.ports[\(index)].nodePort", detail: "failed to allocate a nodePort: range is full")
+                )
             }
             ports[index] = .object(port)
         }

@@ -57,7 +57,9 @@ enum ServiceRules {
         case "ExternalName":
             let name = spec["externalName"]?.stringValue ?? ""
             let trimmed = name.hasSuffix(".") ? String(name.dropLast()) : name
-            var faults = name.isEmpty ? [.required("spec.externalName")] : FieldChecks.name(.string(trimmed), .subdomain, at: "spec.externalName")
+            var faults =
+                name.isEmpty
+                ? [.required("spec.externalName")] : FieldChecks.name(.string(trimmed), .subdomain, at: "spec.externalName")
             for field in ["clusterIP", "clusterIPs"] where spec[field] != nil {
                 faults.append(.forbidden("spec.\(field)", "may not be set for ExternalName services"))
             }

@@ -20,7 +20,9 @@ enum ServiceTypes {
             .optional("selector", .map(.string), "Labels of the pods behind it."),
             .optional("clusterIP", .string, "Its address; `None` for none."),
             .optional("clusterIPs", .list(.string), "Its addresses."),
-            .optional("type", .choice(["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]), default: "ClusterIP", "How it is reached."),
+            .optional(
+                "type", .choice(["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]), default: "ClusterIP",
+                "How it is reached."),
             .optional("externalIPs", .list(.string), "Further addresses whose traffic is for it."),
             .optional("sessionAffinity", .choice(["ClientIP", "None"]), default: "None", "Whether a client stays with a pod."),
             .optional("loadBalancerIP", .string, "No longer used."),

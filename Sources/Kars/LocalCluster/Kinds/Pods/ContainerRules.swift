@@ -73,7 +73,8 @@ struct ContainerRules {
             if let hostPort = port["hostPort"]?.intValue {
                 faults += FieldChecks.portNumber(port["hostPort"], at: "\(path).hostPort")
                 if usesHostNetwork, hostPort != number {
-                    faults.append(.invalid("\(path).hostPort", .int(hostPort), "must match `containerPort` when `hostNetwork` is true"))
+                    faults.append(
+                        .invalid("\(path).hostPort", .int(hostPort), "must match `containerPort` when `hostNetwork` is true"))
                 }
                 let key = "\(port["protocol"]?.stringValue ?? "")/\(port["hostIP"]?.stringValue ?? "")/\(hostPort)"
                 if !hostPorts.insert(key).inserted { faults.append(.duplicate("\(path).hostPort", .string(key))) }
@@ -97,10 +98,13 @@ struct ContainerRules {
                 faults.append(.invalid("\(path).mountPath", .string(target), "must be unique"))
             }
             for field in ["subPath", "subPathExpr"] {
-                if let inner = mount[field]?.stringValue { faults += VolumeRules.relativePathFaults(inner, at: "\(path).\(field)") }
+                if let inner = mount[field]?.stringValue {
+                    faults += VolumeRules.relativePathFaults(inner, at: "\(path).\(field)")
+                }
             }
             if mount["subPath"] != nil, mount["subPathExpr"] != nil {
-                faults.append(.invalid("\(path).subPathExpr", mount["subPathExpr"] ?? "", "subPathExpr and subPath are mutually exclusive"))
+                faults.append(
+                    .invalid("\(path).subPathExpr", mount["subPathExpr"] ?? "", "subPathExpr and subPath are mutually exclusive"))
             }
         }
         return faults
@@ -190,7 +194,9 @@ enum ResourceRules {
             }
         }
         for (name, request) in requests {
-            guard let limit = limits[name], let most = quantity(limit), let wanted = quantity(request), wanted > most else { continue }
+            guard let limit = limits[name], let most = quantity(limit), let wanted = quantity(request), wanted > most else {
+                continue
+            }
             faults.append(.invalid("\(path).requests", request, "must be less than or equal to \(name) limit of \(most)"))
         }
         return faults
@@ -204,7 +210,7 @@ enum ResourceRules {
         return [.invalid(path, .string(name), "must be a standard resource for containers")]
     }
 
-    private static func quantity(_ value: JSON) -> ResourceAmount? { value.stringValue.flatMap { try? ResourceAmount(parsing: $0) } }
+    private static func quantity(_ value: JSON) -> Quantity? { value.stringValue.flatMap { Quantity($0) } }
 }
 
 extension String {

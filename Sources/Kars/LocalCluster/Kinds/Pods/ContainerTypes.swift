@@ -213,7 +213,8 @@ enum ContainerTypes {
         [
             .required("name", .string, "Name of the volume."),
             .optional("readOnly", .boolean, "Whether it cannot be written."),
-            .pointer("recursiveReadOnly", .string, "Whether mounts below are read-only too: `Disabled`, `IfPossible`, `Enabled`."),
+            .pointer(
+                "recursiveReadOnly", .string, "Whether mounts below are read-only too: `Disabled`, `IfPossible`, `Enabled`."),
             .required("mountPath", .string, "Path in the container."),
             .optional("subPath", .string, "Path within the volume to mount instead of its root."),
             .pointer("mountPropagation", .string, "How mounts pass between host and container."),

@@ -4,7 +4,9 @@ import KarsCore
 enum PodColumns {
     static let all: [TableColumn] = [
         .name,
-        .text("Ready", "How many of its containers are ready.") { "\(PodSummary($0).readyContainers)/\(PodSummary($0).containers)" },
+        .text("Ready", "How many of its containers are ready.") {
+            "\(PodSummary($0).readyContainers)/\(PodSummary($0).containers)"
+        },
         .text("Status", "What its containers do, in one word.") { PodSummary($0).word },
         .timed("Restarts", "How often its containers were restarted, and when last.") { PodSummary($0).restartText($1) },
         .age,
@@ -34,7 +36,9 @@ struct PodSummary {
         containers = (spec["containers"]?.arrayValue ?? []).count + sidecars.count
         word = status["reason"]?.stringValue ?? status["phase"]?.stringValue ?? ""
         let conditions = status["conditions"]?.arrayValue ?? []
-        if conditions.contains(where: { $0["type"] == "PodScheduled" && $0["reason"] == "SchedulingGated" }) { word = "SchedulingGated" }
+        if conditions.contains(where: { $0["type"] == "PodScheduled" && $0["reason"] == "SchedulingGated" }) {
+            word = "SchedulingGated"
+        }
 
         let isInitialized = conditions.contains { $0["type"] == "Initialized" && $0["status"] == "True" }
         let isStarting = sumUpInits(status["initContainerStatuses"]?.arrayValue ?? [], sidecars, of: inits.count)
@@ -109,7 +113,9 @@ struct PodSummary {
     }
 
     private mutating func note(restartOf status: JSON) {
-        guard let text = status["lastState"]?["terminated"]?["finishedAt"]?.stringValue, let time = UTCTime(rfc3339: text) else { return }
+        guard let text = status["lastState"]?["terminated"]?["finishedAt"]?.stringValue, let time = UTCTime(rfc3339: text) else {
+            return
+        }
         lastRestart = max(lastRestart ?? time, time)
     }
 

@@ -70,28 +70,26 @@ enum QualityOfService {
     static func of(_ spec: JSON?) -> String {
         let containers = (spec?["initContainers"]?.arrayValue ?? []) + (spec?["containers"]?.arrayValue ?? [])
         let resources = containers.map { $0["resources"] ?? [:] }
-        let isAnySet = resources.contains { amounts($0, "requests").contains { $0.value > none } || amounts($0, "limits").contains { $0.value > none } }
+        let isAnySet = resources.contains {
+            amounts($0, "requests").contains { !$0.value.isZero } || amounts($0, "limits").contains { !$0.value.isZero }
+        }
         guard isAnySet else { return "BestEffort" }
         let isGuaranteed = resources.allSatisfy { resources in
             let limits = amounts(resources, "limits")
             let requests = amounts(resources, "requests")
             return ["cpu", "memory"].allSatisfy { name in
-                guard let limit = limits[name], limit > none else { return false }
+                guard let limit = limits[name], !limit.isZero else { return false }
                 return requests[name] == nil || requests[name] == limit
             }
         }
         return isGuaranteed ? "Guaranteed" : "Burstable"
     }
 
-    private static let none = ResourceAmount(0)
-
     /// CPU and memory, which alone count.
-    private static func amounts(_ resources: JSON, _ field: String) -> [String: ResourceAmount] {
-        var amounts: [String: ResourceAmount] = [:]
+    private static func amounts(_ resources: JSON, _ field: String) -> [String: Quantity] {
+        var amounts: [String: Quantity] = [:]
         for name in ["cpu", "memory"] {
-            guard let text = resources[field]?[name]?.stringValue else { continue }
-            // The decoder has read every quantity.
-            amounts[name] = try? ResourceAmount(parsing: text)
+            amounts[name] = resources[field]?[name]?.stringValue.flatMap { Quantity($0) }
         }
         return amounts
     }

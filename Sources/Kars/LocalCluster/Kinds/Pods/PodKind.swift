@@ -8,7 +8,8 @@ struct PodKind: BuiltInKind {
             categories: ["all"]),
         PodKind(), columns: PodColumns.all,
         selectableFields: [
-            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase",
+            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+            "status.phase",
             "status.podIP", "status.podIPs", "status.nominatedNodeName",
         ],
         subresources: [

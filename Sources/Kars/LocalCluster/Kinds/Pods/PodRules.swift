@@ -61,7 +61,8 @@ enum PodRules {
             if toleration["tolerationSeconds"] != nil, toleration["effect"] != "NoExecute" {
                 faults.append(
                     .invalid(
-                        "\(path).effect", toleration["effect"] ?? "", "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+                        "\(path).effect", toleration["effect"] ?? "", "effect must be 'NoExecute' when `tolerationSeconds` is set"
+                    ))
             }
             switch word {
             case "", "Equal":
@@ -86,7 +87,10 @@ enum PodRules {
             let address = alias["ip"]?.stringValue ?? ""
             var faults: [FieldError] =
                 IPAddress(address) == nil
-                ? [.invalid("\(path)[\(index)].ip", .string(address), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")] : []
+                ? [
+                    .invalid(
+                        "\(path)[\(index)].ip", .string(address), "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+                ] : []
             for (place, name) in (alias["hostnames"]?.arrayValue ?? []).enumerated() {
                 faults += FieldChecks.name(name, .subdomain, at: "\(path)[\(index)].hostnames[\(place)]")
             }
@@ -111,33 +115,20 @@ enum PodRules {
     static func templateFaults(_ template: JSON?, selector: JSON?, at path: String) -> [FieldError] {
         var faults: [FieldError] = []
         let labels = template?["metadata"]?["labels"]
-        if let selector, !SelectorMatch.matches(selector, labels?.objectValue ?? JSONObject()) {
+        if let selector, !matches(selector, labels) {
             faults.append(.invalid("\(path).metadata.labels", labels ?? .null, "`selector` does not match template `labels`"))
         }
         return faults + metadataFaults(template, at: path) + specFaults(template?["spec"], at: "\(path).spec")
     }
 
+    /// A selector that cannot be read selects nothing; its own faults say why. Absent, it selects nothing either.
+    private static func matches(_ selector: JSON, _ labels: JSON?) -> Bool {
+        guard !selector.isNull, let selector = try? LabelSelector(reading: selector) else { return false }
+        return selector.matches((labels?.objectValue ?? JSONObject()).reduce(into: [:]) { $0[$1.key] = $1.value.stringValue })
+    }
+
     static func metadataFaults(_ template: JSON?, at path: String) -> [FieldError] {
         FieldChecks.labels(template?["metadata"]?["labels"], at: "\(path).labels")
             + FieldChecks.annotations(template?["metadata"]?["annotations"], at: "\(path).annotations")
-    }
-}
-
-/// Whether labels pass a label selector (meta/v1), for validation of templates.
-enum SelectorMatch {
-    static func matches(_ selector: JSON, _ labels: JSONObject) -> Bool {
-        let wanted = selector["matchLabels"]?.objectValue ?? JSONObject()
-        guard wanted.allSatisfy({ labels[$0.key] == .some($0.value) }) else { return false }
-        return (selector["matchExpressions"]?.arrayValue ?? []).allSatisfy { test in
-            let value = labels[test["key"]?.stringValue ?? ""]
-            let values = test["values"]?.arrayValue ?? []
-            switch test["operator"]?.stringValue {
-            case "In": return value.map(values.contains) ?? false
-            case "NotIn": return value.map { !values.contains($0) } ?? true
-            case "Exists": return value != nil
-            case "DoesNotExist": return value == nil
-            default: return false
-            }
-        }
     }
 }

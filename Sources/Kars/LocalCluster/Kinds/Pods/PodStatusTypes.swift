@@ -107,7 +107,8 @@ enum PodStatusTypes {
             .pointer("startTime", .time, "When the node took it."),
             .optional("initContainerStatuses", .list(containerStatus), "How its init containers are."),
             .optional("containerStatuses", .list(containerStatus), "How its containers are."),
-            .optional("qosClass", .choice(["BestEffort", "Burstable", "Guaranteed"]), "How it is treated when resources are short."),
+            .optional(
+                "qosClass", .choice(["BestEffort", "Burstable", "Guaranteed"]), "How it is treated when resources are short."),
             .optional("resize", .string, "No longer used."),
             .optional("allocatedResources", .map(.quantity), "What the node reserves for it."),
             .optional("resources", .object(ContainerTypes.resourceRequirements), "What is in force."),

@@ -71,7 +71,9 @@ enum PodTypes {
                 "initContainers", .keyed(ContainerTypes.container, by: "name"),
                 "Run one after another before the others; those with restart policy `Always` stay."),
             .required("containers", .keyed(ContainerTypes.container, by: "name"), "The programs of the pod; at least one."),
-            .optional("restartPolicy", .choice(["Always", "Never", "OnFailure"]), default: "Always", "When ended containers start again."),
+            .optional(
+                "restartPolicy", .choice(["Always", "Never", "OnFailure"]), default: "Always",
+                "When ended containers start again."),
             .pointer("terminationGracePeriodSeconds", .int64, default: 30, "Seconds between being told to end and being killed."),
             .pointer("activeDeadlineSeconds", .int64, "Seconds that the pod may run."),
             .optional(

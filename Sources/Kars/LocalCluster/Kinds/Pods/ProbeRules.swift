@@ -14,7 +14,8 @@ struct ProbeRules {
             } else {
                 for hook in ["postStart", "preStop"] {
                     if let handler = lifecycle[hook] {
-                        faults += handlerFaults(handler, ["exec", "httpGet", "tcpSocket", "sleep"], at: "\(path).lifecycle.\(hook)")
+                        faults += handlerFaults(
+                            handler, ["exec", "httpGet", "tcpSocket", "sleep"], at: "\(path).lifecycle.\(hook)")
                     }
                 }
             }

@@ -67,7 +67,8 @@ enum SchedulingTypes {
         [
             .optional("nodeAffinity", .object(nodeAffinity), "By nodes."),
             .optional("podAffinity", .object(podAffinity("PodAffinity", "Pods to be near to.")), "Near to other pods."),
-            .optional("podAntiAffinity", .object(podAffinity("PodAntiAffinity", "Pods to be away from.")), "Away from other pods."),
+            .optional(
+                "podAntiAffinity", .object(podAffinity("PodAntiAffinity", "Pods to be away from.")), "Away from other pods."),
         ])
 
     static let toleration = APIObjectType(
@@ -76,7 +77,8 @@ enum SchedulingTypes {
             .optional("key", .string, "Key of the taint; all when empty."),
             .optional("operator", .choice(["Equal", "Exists"]), "How the value is compared."),
             .optional("value", .string, "Value of the taint."),
-            .optional("effect", .choice(["NoExecute", "NoSchedule", "PreferNoSchedule"]), "Effect of the taint; all when empty."),
+            .optional(
+                "effect", .choice(["NoExecute", "NoSchedule", "PreferNoSchedule"]), "Effect of the taint; all when empty."),
             .pointer("tolerationSeconds", .int64, "How long a `NoExecute` taint is borne; for ever when absent."),
         ])
 

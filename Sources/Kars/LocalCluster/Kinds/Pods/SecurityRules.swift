@@ -17,7 +17,8 @@ enum SecurityRules {
             }
             if (context["capabilities"]?["add"]?.arrayValue ?? []).contains("CAP_SYS_ADMIN") {
                 faults.append(
-                    .invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
+                    .invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN")
+                )
             }
         }
         return faults

@@ -70,7 +70,8 @@ enum VolumeRules {
                 let inner = projection[kind] ?? [:]
                 let path = "\(place).\(kind)"
                 switch kind {
-                case "secret", "configMap": faults += FieldChecks.required(inner["name"], at: "\(path).name") + itemFaults(inner, at: path)
+                case "secret", "configMap":
+                    faults += FieldChecks.required(inner["name"], at: "\(path).name") + itemFaults(inner, at: path)
                 case "downwardAPI": faults += downwardFaults(inner, at: path)
                 default: faults += tokenFaults(inner, at: path)
                 }
@@ -82,9 +83,12 @@ enum VolumeRules {
     private static func tokenFaults(_ token: JSON, at path: String) -> [FieldError] {
         var faults: [FieldError] = []
         let seconds = token["expirationSeconds"]?.intValue ?? 3_600
-        if seconds < 600 { faults.append(.invalid("\(path).expirationSeconds", .int(seconds), "may not specify a duration less than 10 minutes")) }
+        if seconds < 600 {
+            faults.append(.invalid("\(path).expirationSeconds", .int(seconds), "may not specify a duration less than 10 minutes"))
+        }
         if seconds > 1 << 32 {
-            faults.append(.invalid("\(path).expirationSeconds", .int(seconds), "may not specify a duration larger than 2^32 seconds"))
+            faults.append(
+                .invalid("\(path).expirationSeconds", .int(seconds), "may not specify a duration larger than 2^32 seconds"))
         }
         let file = token["path"]?.stringValue ?? ""
         return faults + (file.isEmpty ? [.required("\(path).path")] : relativePathFaults(file, at: "\(path).path"))

@@ -55,7 +55,12 @@ enum FieldChecks {
     static func count(_ value: JSON?, at path: String) -> [FieldError] {
         guard case .string(let text) = value else { return nonNegative(value, at: path) }
         return percentage(text) == nil
-            ? [.invalid(path, .string(text), "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')")]
+            ? [
+                .invalid(
+                    path, .string(text),
+                    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+                )
+            ]
             : []
     }
 
@@ -83,7 +88,7 @@ enum FieldChecks {
     // MARK: Quantities
 
     static func nonNegativeQuantity(_ value: JSON, at path: String) -> [FieldError] {
-        guard let text = value.stringValue, let quantity = try? ResourceAmount(parsing: text), quantity.nanos < 0 else { return [] }
+        guard let text = value.stringValue, let quantity = Quantity(text), quantity < .zero else { return [] }
         return [.invalid(path, value, nonNegativeText)]
     }
 
@@ -123,7 +128,9 @@ enum FieldChecks {
         let word = test["operator"]?.stringValue ?? ""
         switch word {
         case "In", "NotIn":
-            if values.isEmpty { faults.append(.required("\(path).values", "must be specified when `operator` is 'In' or 'NotIn'")) }
+            if values.isEmpty {
+                faults.append(.required("\(path).values", "must be specified when `operator` is 'In' or 'NotIn'"))
+            }
         case "Exists", "DoesNotExist":
             if !values.isEmpty {
                 faults.append(.forbidden("\(path).values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))

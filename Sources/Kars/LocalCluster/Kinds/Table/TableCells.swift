@@ -11,14 +11,17 @@ extension TableColumn {
     }
 
     /// What kinds without columns of their own have besides the name.
-    static let createdAt = TableColumn(name: "Created At", type: "date", description: "When the object was created.") { object, _ in
+    static let createdAt = TableColumn(name: "Created At", type: "date", description: "When the object was created.") {
+        object, _ in
         object.metadata["creationTimestamp"] ?? .null
     }
 
     static func text(
         _ name: String, wide isWide: Bool = false, _ description: String, _ cell: @escaping @Sendable (JSONObject) -> String
     ) -> TableColumn {
-        TableColumn(name: name, type: "string", description: description, priority: isWide ? 1 : 0) { object, _ in .string(cell(object)) }
+        TableColumn(name: name, type: "string", description: description, priority: isWide ? 1 : 0) { object, _ in
+            .string(cell(object))
+        }
     }
 
     static func number(

@@ -18,9 +18,12 @@ enum TimeText {
     static func fault(in text: String, layout: String) -> String {
         let intro = "parsing time \"\(text)\" as \"\(layout)\": "
         var rest = Substring(text)
-        for (element, digits) in [("2006", 4), ("-", 0), ("01", 2), ("-", 0), ("02", 2), ("T", 0), ("15", 2), (":", 0), ("04", 2), (":", 0), ("05", 2)] {
+        for (element, digits) in [
+            ("2006", 4), ("-", 0), ("01", 2), ("-", 0), ("02", 2), ("T", 0), ("15", 2), (":", 0), ("04", 2), (":", 0), ("05", 2),
+        ] {
             let taken = digits == 0 ? rest.prefix(1) : rest.prefix(digits)
-            let fits = digits == 0 ? taken == element : taken.utf8.count == digits && taken.utf8.allSatisfy { (48...57).contains($0) }
+            let fits =
+                digits == 0 ? taken == element : taken.utf8.count == digits && taken.utf8.allSatisfy { (48...57).contains($0) }
             guard fits else { return intro + "cannot parse \"\(rest)\" as \"\(element)\"" }
             rest = rest.dropFirst(taken.count)
         }
@@ -32,7 +35,8 @@ enum TimeText {
 
     private static func isOffset(_ text: Substring) -> Bool {
         let bytes = Array(text.utf8)
-        return bytes.count == 6 && (bytes[0] == UInt8(ascii: "+") || bytes[0] == UInt8(ascii: "-")) && bytes[3] == UInt8(ascii: ":")
+        return bytes.count == 6 && (bytes[0] == UInt8(ascii: "+") || bytes[0] == UInt8(ascii: "-"))
+            && bytes[3] == UInt8(ascii: ":")
     }
 
     private static func outOfRange(_ text: String) -> String {
@@ -56,7 +60,8 @@ enum Base64Text {
             switch byte {
             case UInt8(ascii: "\n"), UInt8(ascii: "\r"): continue
             case UInt8(ascii: "="): return padding(in: bytes, from: offset, group: group % 4)
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "+"), UInt8(ascii: "/"):
                 group += 1
             default: return fault(at: offset)

@@ -32,7 +32,7 @@ struct DeploymentKind: BuiltInKind {
         .apps, "DeploymentSpec", "What is wanted.",
         [
             .pointer("replicas", .int32, default: 1, "How many pods there are to be."),
-            .required("selector", .object(MetaTypes.labelSelector), "Which pods belong to it. Never changes."),
+            .required("selector", .nullableObject(MetaTypes.labelSelector), "Which pods belong to it. Never changes."),
             .required("template", .object(PodTypes.templateSpec), "How the pods are to look."),
             .shown(
                 "strategy",
@@ -96,18 +96,6 @@ struct DeploymentKind: BuiltInKind {
         }
     }
 
-    func prepareForUpdate(_ object: inout JSONObject, from old: JSONObject, _ request: RequestInfo) {
-        let status = object["status"]
-        if request.subresource == "status" {
-            object["spec"] = old["spec"]
-            object["status"] = status
-            object.metadata["labels"] = old.metadata["labels"]
-        } else {
-            object["status"] = old["status"]
-        }
-        Generation.carry(from: old, to: &object, ignoring: ["metadata", "status"])
-    }
-
     func faults(in object: JSONObject) -> [FieldError] {
         let spec = object["spec"] ?? [:]
         var faults = FieldChecks.nonNegative(spec["replicas"], at: "spec.replicas")
@@ -148,7 +136,9 @@ struct DeploymentKind: BuiltInKind {
         }
     }
 
-    private func isZero(_ value: JSON?) -> Bool { value?.intValue == 0 || value?.stringValue.flatMap(FieldChecks.percentage) == 0 }
+    private func isZero(_ value: JSON?) -> Bool {
+        value?.intValue == 0 || value?.stringValue.flatMap(FieldChecks.percentage) == 0
+    }
 
     func faults(in object: JSONObject, replacing old: JSONObject) -> [FieldError] {
         FieldChecks.immutable(object["spec"]?["selector"], old["spec"]?["selector"], at: "spec.selector")

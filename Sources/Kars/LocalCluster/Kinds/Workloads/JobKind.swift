@@ -42,7 +42,9 @@ struct JobKind: BuiltInKind {
                 labels["job-name"] = .string(name)
                 metadata["labels"] = .object(labels)
             }
-            if spec["selector"] == nil { spec["selector"] = ["matchLabels": ["batch.kubernetes.io/controller-uid": .string(uid)]] }
+            if spec["selector"] == nil {
+                spec["selector"] = ["matchLabels": ["batch.kubernetes.io/controller-uid": .string(uid)]]
+            }
         }
         complete(&object)
     }
@@ -82,7 +84,9 @@ struct JobKind: BuiltInKind {
     // MARK: Cells
 
     private static func has(_ condition: String, _ job: JSONObject) -> Bool {
-        (job["status"]?["conditions"]?.arrayValue ?? []).contains { $0["type"]?.stringValue == condition && $0["status"] == "True" }
+        (job["status"]?["conditions"]?.arrayValue ?? []).contains {
+            $0["type"]?.stringValue == condition && $0["status"] == "True"
+        }
     }
 
     private static func word(_ job: JSONObject) -> String {

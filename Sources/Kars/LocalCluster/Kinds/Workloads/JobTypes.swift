@@ -87,7 +87,8 @@ enum JobTypes {
     static let status = APIObjectType(
         .batch, "JobStatus", "What is there.",
         [
-            .optional("conditions", .list(.object(condition), APIListRule(kind: .atomic, patchStrategy: "merge", patchKey: "type")),
+            .optional(
+                "conditions", .list(.object(condition), APIListRule(kind: .atomic, patchStrategy: "merge", patchKey: "type")),
                 "Aspects of its state."),
             .pointer("startTime", .time, "When the job began."),
             .pointer("completionTime", .time, "When it succeeded."),

@@ -20,7 +20,7 @@ struct ReplicaSetKind: BuiltInKind {
         [
             .pointer("replicas", .int32, default: 1, "How many pods there are to be."),
             .optional("minReadySeconds", .int32, "Seconds that a pod is ready before it counts as available."),
-            .required("selector", .object(MetaTypes.labelSelector), "Which pods belong to it. Never changes."),
+            .required("selector", .nullableObject(MetaTypes.labelSelector), "Which pods belong to it. Never changes."),
             .shown("template", .object(PodTypes.templateSpec), "How the pods are to look."),
         ])
 
