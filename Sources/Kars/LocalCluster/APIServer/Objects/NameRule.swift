@@ -74,6 +74,11 @@ enum NameText {
         return faults
     }
 
+    /// A label or annotation key, a finalizer, the name of a resource: `name` or `prefix.example/name`.
+    static func qualifiedNameFaults(_ text: String) -> [String] { LabelSyntax.faultOfKey(text).map { [$0] } ?? [] }
+
+    static func labelValueFaults(_ text: String) -> [String] { LabelSyntax.faultOfValue(text).map { [$0] } ?? [] }
+
     private static func tooLong(_ limit: Int) -> String { "must be no more than \(limit) bytes" }
 
     /// apimachinery `RegexError`, its stray blanks included.

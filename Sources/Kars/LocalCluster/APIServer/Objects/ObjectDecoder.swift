@@ -74,9 +74,15 @@ struct ObjectDecoder: Sendable {
         var result = JSONObject()
         result["kind"] = object["kind"]
         result["apiVersion"] = object["apiVersion"]
-        result["metadata"] = metadata
+        result["metadata"] = metadata.objectValue == nil ? .object(JSONObject()) : metadata
         for member in rest.objectValue ?? JSONObject() where result[member.key] == nil { result[member.key] = member.value }
-        do throws(APIDecoder.Fault) { try resource.strategy.decode(&result) } catch { throw refusal(error.text) }
+        do throws(APIDecoder.Fault) {
+            // The schema of a custom kind does not say what metadata is.
+            if resource.isCustom { result.metadata = try APIDecoder.decode(result.metadata, as: MetaTypes.objectMeta) }
+            try resource.strategy.decode(&result)
+        } catch {
+            throw refusal(error.text)
+        }
         return (Decoded(object: result), Array(faults.prefix(100)))
     }
 

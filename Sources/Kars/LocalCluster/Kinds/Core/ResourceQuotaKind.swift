@@ -54,7 +54,7 @@ struct ResourceQuotaKind: BuiltInKind {
             let path = "spec.hard[\(name)]"
             faults += nameFaults(name, at: path)
             faults += FieldChecks.nonNegativeQuantity(amount, at: path)
-            if !Self.takesFractions(name), let text = amount.stringValue, let quantity = try? Quantity(parsing: text),
+            if !Self.takesFractions(name), let text = amount.stringValue, let quantity = try? ResourceAmount(parsing: text),
                 quantity.nanos % 1_000_000_000 != 0
             {
                 faults.append(.invalid(path, amount, "must be an integer"))

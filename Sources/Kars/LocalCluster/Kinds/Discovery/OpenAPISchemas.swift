@@ -98,7 +98,7 @@ struct OpenAPISchemas {
             switch type {
             case .quantity:
                 (
-                    "io.k8s.apimachinery.pkg.api.resource.Quantity",
+                    "io.k8s.apimachinery.pkg.api.resource.ResourceAmount",
                     [
                         "description": "An amount: a number with a suffix, for instance `100m` or `64Mi`.",
                         "oneOf": [["type": "string"], ["type": "number"]],

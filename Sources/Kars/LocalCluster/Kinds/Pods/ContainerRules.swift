@@ -204,7 +204,7 @@ enum ResourceRules {
         return [.invalid(path, .string(name), "must be a standard resource for containers")]
     }
 
-    private static func quantity(_ value: JSON) -> Quantity? { value.stringValue.flatMap { try? Quantity(parsing: $0) } }
+    private static func quantity(_ value: JSON) -> ResourceAmount? { value.stringValue.flatMap { try? ResourceAmount(parsing: $0) } }
 }
 
 extension String {

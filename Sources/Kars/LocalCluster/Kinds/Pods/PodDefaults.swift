@@ -83,15 +83,15 @@ enum QualityOfService {
         return isGuaranteed ? "Guaranteed" : "Burstable"
     }
 
-    private static let none = Quantity(0)
+    private static let none = ResourceAmount(0)
 
     /// CPU and memory, which alone count.
-    private static func amounts(_ resources: JSON, _ field: String) -> [String: Quantity] {
-        var amounts: [String: Quantity] = [:]
+    private static func amounts(_ resources: JSON, _ field: String) -> [String: ResourceAmount] {
+        var amounts: [String: ResourceAmount] = [:]
         for name in ["cpu", "memory"] {
             guard let text = resources[field]?[name]?.stringValue else { continue }
             // The decoder has read every quantity.
-            amounts[name] = try? Quantity(parsing: text)
+            amounts[name] = try? ResourceAmount(parsing: text)
         }
         return amounts
     }

@@ -83,7 +83,7 @@ enum FieldChecks {
     // MARK: Quantities
 
     static func nonNegativeQuantity(_ value: JSON, at path: String) -> [FieldError] {
-        guard let text = value.stringValue, let quantity = try? Quantity(parsing: text), quantity.nanos < 0 else { return [] }
+        guard let text = value.stringValue, let quantity = try? ResourceAmount(parsing: text), quantity.nanos < 0 else { return [] }
         return [.invalid(path, value, nonNegativeText)]
     }
 

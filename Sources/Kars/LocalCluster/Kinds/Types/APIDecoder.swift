@@ -146,7 +146,7 @@ enum APIDecoder {
         default: text = String(decoding: value.encoded(), as: UTF8.self)
         }
         do throws(QuantityError) {
-            return .string(try Quantity(parsing: text).description)
+            return .string(try ResourceAmount(parsing: text).description)
         } catch {
             throw Mismatch(plain: error.description)
         }
@@ -219,7 +219,7 @@ extension APIType {
         case .int32: "int32"
         case .int64: "int64"
         case .anyNumber: "float64"
-        case .quantity: "resource.Quantity"
+        case .quantity: "resource.ResourceAmount"
         case .intOrString: "intstr.IntOrString"
         case .time: "v1.Time"
         case .microTime: "v1.MicroTime"

@@ -11,11 +11,11 @@ package enum QuantityError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// An amount of a resource: `100m` CPUs, `64Mi` bytes, `3` pods (apimachinery `resource.Quantity`).
+/// An amount of a resource: `100m` CPUs, `64Mi` bytes, `3` pods (apimachinery `resource.ResourceAmount`).
 ///
 /// Exact to a billionth, what is finer is rounded away from zero; amounts beyond ±(2⁶³ − 1) become that bound. Equal amounts are
 /// equal whatever suffix they were written with.
-package struct Quantity: Sendable {
+package struct ResourceAmount: Sendable {
     /// The family of suffixes that the amount is written with.
     private enum Format: Sendable { case decimal, binary, exponent }
 
@@ -135,26 +135,26 @@ package struct Quantity: Sendable {
     }
 }
 
-extension Quantity: Hashable, Comparable {
-    package static func == (left: Quantity, right: Quantity) -> Bool { left.nanos == right.nanos }
-    package static func < (left: Quantity, right: Quantity) -> Bool { left.nanos < right.nanos }
+extension ResourceAmount: Hashable, Comparable {
+    package static func == (left: ResourceAmount, right: ResourceAmount) -> Bool { left.nanos == right.nanos }
+    package static func < (left: ResourceAmount, right: ResourceAmount) -> Bool { left.nanos < right.nanos }
     package func hash(into hasher: inout Hasher) { hasher.combine(nanos) }
 
     /// The sum takes the suffixes of the first amount that is not zero.
-    package static func + (left: Quantity, right: Quantity) -> Quantity {
+    package static func + (left: ResourceAmount, right: ResourceAmount) -> ResourceAmount {
         var sum = left.nanos == 0 ? right : left
         sum.nanos = min(max(left.nanos + right.nanos, -bound), bound)
         return sum
     }
 
-    package static func - (left: Quantity, right: Quantity) -> Quantity {
+    package static func - (left: ResourceAmount, right: ResourceAmount) -> ResourceAmount {
         var difference = left
         difference.nanos = min(max(left.nanos - right.nanos, -bound), bound)
         return difference
     }
 }
 
-extension Quantity: CustomStringConvertible {
+extension ResourceAmount: CustomStringConvertible {
     /// The one text of the amount: no fraction, the largest suffix that leaves none.
     package var description: String {
         guard nanos != 0 else { return "0" }
