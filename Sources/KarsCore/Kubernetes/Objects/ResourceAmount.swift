@@ -57,8 +57,8 @@ package struct ResourceAmount: Sendable {
         if position < bytes.count, bytes[position] == UInt8(ascii: "-") || bytes[position] == UInt8(ascii: "+") { position += 1 }
         _ = take(while: Self.isDigit)
         guard position == bytes.count else { throw .format }
-        guard !whole.isEmpty || !fraction.isEmpty else { throw .number }
         guard let suffix = Suffix(String(decoding: bytes[suffixStart...], as: UTF8.self)) else { throw .suffix }
+        guard !whole.isEmpty || !fraction.isEmpty else { throw .number }
         format = suffix.format
         let magnitude = Self.scaled(whole, fraction, by: suffix)
         nanos = isNegative ? -magnitude : magnitude

@@ -11,7 +11,7 @@ enum EventTypes {
             package == .events
             ? [
                 .required("count", .int32, "How often it happened."),
-                .shown("lastObservedTime", .microTime, "When it happened last."),
+                .required("lastObservedTime", .microTime, "When it happened last."),
             ]
             : [
                 .optional("count", .int32, "How often it happened."),
@@ -42,7 +42,7 @@ enum EventTypes {
     static let new = APIObjectType.kind(
         .events, "Event", "Something that happened to an object.",
         [
-            .shown("eventTime", .microTime, "When it happened first."),
+            .required("eventTime", .microTime, "When it happened first."),
             .optional("series", .object(series(.events)), "Repetitions of the same."),
             .optional("reportingController", .string, "Who reports, for instance `kubernetes.io/kubelet`."),
             .optional("reportingInstance", .string, "Which instance of it reports."),

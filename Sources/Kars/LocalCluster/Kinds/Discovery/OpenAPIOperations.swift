@@ -128,7 +128,7 @@ struct OpenAPIOperations {
         let reference: JSON = ["schema": OpenAPISchemas.reference(OpenAPIDocument.patchName)]
         let patch = operation(
             "patch", "patch", "partially update \(words)", parameters: OpenAPIParameters.write + [OpenAPIParameters.force],
-            answer: schema, codes: ["200", "201"], suffix: suffix)
+            answer: schema, codes: resource.isCustom ? ["200"] : ["200", "201"], suffix: suffix)
         guard var members = patch.objectValue else { return patch }
         members["requestBody"] = ["content": .object(JSONObject(types.map { ($0, reference) })), "required": true]
         return .object(members)

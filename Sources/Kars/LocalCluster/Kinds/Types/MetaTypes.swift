@@ -78,7 +78,7 @@ enum MetaTypes {
             .required("type", .string, "Which aspect, in CamelCase."),
             .required("status", .string, "`True`, `False` or `Unknown`."),
             .optional("observedGeneration", .int64, "The generation that was looked at."),
-            .shown("lastTransitionTime", .time, "When `status` last changed."),
+            .required("lastTransitionTime", .time, "When `status` last changed."),
             .required("reason", .string, "Why, for programs, in CamelCase."),
             .required("message", .string, "Why, for people."),
         ])
