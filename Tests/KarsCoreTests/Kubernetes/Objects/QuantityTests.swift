@@ -9,9 +9,9 @@ import Testing
         ("25023749167", "25023749167"), ("264212084Ki", "264212084Ki"), ("1e-3", "1e-3"), ("3.14159", "3141590u"),
     ])
     func `have one text`(text: String, canonical: String) throws {
-        let quantity = try Quantity(parsing: text)
+        let quantity = try ResourceAmount(parsing: text)
         #expect(quantity.description == canonical)
-        #expect(try Quantity(parsing: canonical) == quantity)
+        #expect(try ResourceAmount(parsing: canonical) == quantity)
     }
 
     @Test(arguments: [
@@ -19,13 +19,13 @@ import Testing
         ("1kk", .suffix), ("1ee", .suffix),
     ] as [(String, QuantityError)])
     func `that are none are refused`(text: String, error: QuantityError) {
-        #expect(throws: error) { try Quantity(parsing: text) }
+        #expect(throws: error) { try ResourceAmount(parsing: text) }
     }
 
     @Test func `are compared and added by amount`() throws {
-        let (half, kilo) = (try Quantity(parsing: "500m"), try Quantity(parsing: "1k"))
-        #expect(half < kilo && half + half == Quantity(1) && (kilo - Quantity(999)) == Quantity(1))
+        let (half, kilo) = (try ResourceAmount(parsing: "500m"), try ResourceAmount(parsing: "1k"))
+        #expect(half < kilo && half + half == ResourceAmount(1) && (kilo - ResourceAmount(999)) == ResourceAmount(1))
         #expect((half + half).description == "1" && half.milli == 500 && half.roundedUp == 1)
-        #expect((Quantity(0) + (try Quantity(parsing: "1Gi"))).description == "1Gi")
+        #expect((ResourceAmount(0) + (try ResourceAmount(parsing: "1Gi"))).description == "1Gi")
     }
 }

@@ -39,7 +39,8 @@ import Testing
             #expect(created.status == 201 && created.json["spec"]?["size"] == 1 && created.metadata["generation"] == 1)
             let large = try await api.patch("\(gadgets)/a", "merge-patch+json", #"{"spec":{"size":10}}"#)
             #expect(large.status == 422)
-            let status = try await api.patch("\(gadgets)/a/status", "merge-patch+json", #"{"spec":{"size":5},"status":{"phase":"On"}}"#)
+            let status = try await api.patch(
+                "\(gadgets)/a/status", "merge-patch+json", #"{"spec":{"size":5},"status":{"phase":"On"}}"#)
             #expect(status.json["spec"]?["size"] == 1 && status.json["status"]?["phase"] == "On")
             #expect(try await api.patch("\(gadgets)/a", "strategic-merge-patch+json", "{}").status == 415)
             // What custom resources answer to methods at the wrong place.
@@ -53,7 +54,8 @@ import Testing
             try await api.call(.post, definitions, definition("gadgets", kind: "Gadget"))
             func apply(_ manager: String, _ size: Int, force: Bool = false) async throws -> APIServerFixture.Answer {
                 let body = #"{"apiVersion":"x.example/v1","kind":"Gadget","metadata":{"name":"a"},"spec":{"size":\#(size)}}"#
-                return try await api.patch("\(gadgets)/a?fieldManager=\(manager)\(force ? "&force=true" : "")", "apply-patch+yaml", body)
+                return try await api.patch(
+                    "\(gadgets)/a?fieldManager=\(manager)\(force ? "&force=true" : "")", "apply-patch+yaml", body)
             }
             let created = try await apply("one", 2)
             #expect(created.status == 201)
@@ -87,7 +89,10 @@ import Testing
             let list = try await api.call(.get, "/apis/x.example/v2/gadgets")
             #expect(list.json["items"]?[0]?["apiVersion"] == "x.example/v2")
             // A definition that is changed is served as it is now.
-            #expect(try await api.patch("\(definitions)/gadgets.x.example", "json-patch+json", #"[{"op":"remove","path":"/spec/versions/1"}]"#).status == 200)
+            #expect(
+                try await api.patch(
+                    "\(definitions)/gadgets.x.example", "json-patch+json", #"[{"op":"remove","path":"/spec/versions/1"}]"#
+                ).status == 200)
             #expect(try await api.call(.get, "/apis/x.example/v2/gadgets").status == 404)
         }
     }
@@ -102,7 +107,8 @@ import Testing
             #expect(deleted.status == 200 && condition("Terminating", deleted) == "True")
             #expect(try await api.call(.get, gadgets).names == ["held"])
             let refused = try await api.call(.post, gadgets, gadget("late"))
-            #expect(refused.status == 405 && refused.message == "create not allowed while custom resource definition is terminating")
+            #expect(
+                refused.status == 405 && refused.message == "create not allowed while custom resource definition is terminating")
             try await api.patch("\(gadgets)/held", "merge-patch+json", #"{"metadata":{"finalizers":null}}"#)
             #expect(try await api.call(.get, path).status == 404)
             #expect(try await api.call(.get, gadgets).text == "404 page not found\n")
