@@ -77,8 +77,9 @@ struct ForgettingOrder: Sendable {
     mutating func next(_ config: StoreConfig, now: Instant) -> CollectionName? {
         guard first < entries.count else { return nil }
         let entry = entries[first]
-        guard bytes > config.historyBytes || entries.count - first > config.historyEvents
-            || now.duration(since: entry.time) > config.historyAge
+        guard
+            bytes > config.historyBytes || entries.count - first > config.historyEvents
+                || now.duration(since: entry.time) > config.historyAge
         else { return nil }
         bytes -= entry.bytes
         first += 1

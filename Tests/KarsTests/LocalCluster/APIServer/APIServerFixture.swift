@@ -82,7 +82,8 @@ struct APIServerFixture: Sendable {
     func createConfigMap(_ name: String, labels: String = "{}", value: String = "1") async throws -> Answer {
         try await call(
             .post, Self.configMaps,
-            #"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"\#(name)","labels":\#(labels)},"data":{"k":"\#(value)"}}"#)
+            #"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"\#(name)","labels":\#(labels)},"data":{"k":"\#(value)"}}"#
+        )
     }
 
     func watch(_ path: String, headers: HTTPHeaders = HTTPHeaders()) async throws -> WatchLines {
@@ -152,7 +153,8 @@ enum TestKinds {
         description: ResourceDescription(
             GroupVersionResource(group: "", version: "v1", resource: "namespaces"), kind: "Namespace", isNamespaced: false,
             verbs: [.create, .delete, .get, .list, .patch, .update, .watch]),
-        schema: schema(#"{"type":"object","properties":{"spec":{"type":"object",\#(open)},"status":{"type":"object",\#(open)}}}"#),
+        schema: schema(
+            #"{"type":"object","properties":{"spec":{"type":"object",\#(open)},"status":{"type":"object",\#(open)}}}"#),
         strategy: TestStrategy(), columns: [], hasStatus: true, nameRule: .label)
     static let configMaps = ServedResource(
         description: ResourceDescription(
@@ -163,19 +165,23 @@ enum TestKinds {
     static let pods = ServedResource(
         description: ResourceDescription(
             GroupVersionResource(group: "", version: "v1", resource: "pods"), kind: "Pod", isNamespaced: true),
-        schema: schema(#"{"type":"object","properties":{"spec":{"type":"object",\#(open)},"status":{"type":"object",\#(open)}}}"#),
+        schema: schema(
+            #"{"type":"object","properties":{"spec":{"type":"object",\#(open)},"status":{"type":"object",\#(open)}}}"#),
         strategy: TestStrategy(), columns: [], hasStatus: true,
         scale: ScalePaths(specReplicas: "spec.replicas", statusReplicas: "status.replicas", labelSelector: "spec.selector"),
         selectableFields: ["spec.nodeName", "status.phase"])
     static let leases = ServedResource(
         description: ResourceDescription(
-            GroupVersionResource(group: "coordination.k8s.io", version: "v1", resource: "leases"), kind: "Lease", isNamespaced: true),
-        schema: schema(#"{"type":"object","properties":{"spec":{"type":"object",\#(open)}}}"#), strategy: TestStrategy(), columns: [],
+            GroupVersionResource(group: "coordination.k8s.io", version: "v1", resource: "leases"), kind: "Lease",
+            isNamespaced: true),
+        schema: schema(#"{"type":"object","properties":{"spec":{"type":"object",\#(open)}}}"#), strategy: TestStrategy(),
+        columns: [],
         hasStatus: false, createsOnUpdate: true, allowsUnconditionalUpdate: false)
     static let definitions = ServedResource(
         description: ResourceDescription(
             CustomResourceDefinitions.resource, kind: "CustomResourceDefinition", isNamespaced: false),
-        schema: schema(#"{"type":"object","properties":{"spec":{"type":"object",\#(open)},"status":{"type":"object",\#(open)}}}"#),
+        schema: schema(
+            #"{"type":"object","properties":{"spec":{"type":"object",\#(open)},"status":{"type":"object",\#(open)}}}"#),
         strategy: TestStrategy(), columns: [], hasStatus: true)
 }
 

@@ -17,7 +17,8 @@ import Testing
 
     @Test func `a running pod gets its grace, which a later deletion can only shorten`() throws {
         let running = try pod(
-            #"{"metadata":{"name":"p","generation":1},"spec":{"nodeName":"n","terminationGracePeriodSeconds":20},"status":{"phase":"Running"}}"#)
+            #"{"metadata":{"name":"p","generation":1},"spec":{"nodeName":"n","terminationGracePeriodSeconds":20},"status":{"phase":"Running"}}"#
+        )
         guard case .mark(let marked) = DeletionPlan(running, TestKinds.pods, options(), now: now) else {
             Issue.record("not marked")
             return
@@ -50,7 +51,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (DeleteOptions.Propagation.foreground, ["a/b", "foregroundDeletion"]), (.orphan, ["a/b", "orphan"]), (.background, ["a/b"]),
+        (DeleteOptions.Propagation.foreground, ["a/b", "foregroundDeletion"]), (.orphan, ["a/b", "orphan"]),
+        (.background, ["a/b"]),
     ]) func `propagation becomes a finalizer`(propagation: DeleteOptions.Propagation, expected: [String]) throws {
         let object = try pod(#"{"metadata":{"name":"x","finalizers":["a/b"]}}"#)
         guard case .mark(let marked) = DeletionPlan(object, TestKinds.configMaps, options(nil, propagation), now: now) else {
@@ -99,7 +101,9 @@ import Testing
             let wrong = #"{"preconditions":{"uid":"00000000-0000-0000-0000-000000000000"}}"#
             #expect(try await api.call(.delete, "\(configMaps)/a", wrong).message.contains("does not match the UID in record"))
             let stale = #"{"preconditions":{"resourceVersion":"1"}}"#
-            #expect(try await api.call(.delete, "\(configMaps)/a", stale).message.contains("the ResourceVersion in the precondition (1)"))
+            #expect(
+                try await api.call(.delete, "\(configMaps)/a", stale).message.contains(
+                    "the ResourceVersion in the precondition (1)"))
             let right = #"{"preconditions":{"resourceVersion":"\#(created.revision)"}}"#
             #expect(try await api.call(.delete, "\(configMaps)/a", right).status == 200)
             #expect(try await api.call(.delete, "\(configMaps)/a?propagationPolicy=Sideways").status == 422)

@@ -40,8 +40,10 @@ import Testing
             for (body, status) in [
                 ("{\"apiVersion\":", 400), ("", 400), ("[]", 400), ("{\"apiVersion\":\"v2\",\"kind\":\"ConfigMap\"}", 400),
                 ("{\"apiVersion\":\"v1\",\"kind\":\"Secret\"}", 400), ("{\"metadata\":{\"name\":\"A\"}}", 422), ("{}", 422),
-                ("{\"metadata\":{\"name\":\"a\",\"namespace\":\"b\"}}", 400), ("{\"metadata\":{\"name\":\"a\"},\"immutable\":\"yes\"}", 400),
-                ("{\"metadata\":{\"name\":\"a\",\"labels\":{\"-\":\"\"}}}", 422), ("{\"metadata\":{\"name\":\"a\"},\"data\":{\"bad\":\"1\"}}", 422),
+                ("{\"metadata\":{\"name\":\"a\",\"namespace\":\"b\"}}", 400),
+                ("{\"metadata\":{\"name\":\"a\"},\"immutable\":\"yes\"}", 400),
+                ("{\"metadata\":{\"name\":\"a\",\"labels\":{\"-\":\"\"}}}", 422),
+                ("{\"metadata\":{\"name\":\"a\"},\"data\":{\"bad\":\"1\"}}", 422),
             ] {
                 #expect(try await api.call(.post, configMaps, body).status == status, "\(body)")
             }
@@ -60,7 +62,8 @@ import Testing
             )
             let warned = try await api.call(.post, "\(configMaps)?dryRun=All", body)
             #expect(warned.status == 201)
-            #expect(warned.headers.values("warning") == [#"299 - "duplicate field \"data.k\"""#, #"299 - "unknown field \"bogus\"""#])
+            #expect(
+                warned.headers.values("warning") == [#"299 - "duplicate field \"data.k\"""#, #"299 - "unknown field \"bogus\"""#])
             #expect(warned.json["data"]?["k"] == "2" && warned.json["bogus"] == nil)
             let ignored = try await api.call(.post, "\(configMaps)?fieldValidation=Ignore", body)
             #expect(ignored.status == 201 && !ignored.headers.contains("warning"))
@@ -144,7 +147,9 @@ import Testing
         try await Fixture.run { (api) async throws in
             try await api.createConfigMap("a")
             #expect(try await api.patch("\(configMaps)/a", "json", "{}").status == 415)
-            #expect(try await api.patch("\(configMaps)/a", "merge-patch+json", "{").message == "error decoding patch: unexpected end of JSON input")
+            #expect(
+                try await api.patch("\(configMaps)/a", "merge-patch+json", "{").message
+                    == "error decoding patch: unexpected end of JSON input")
             #expect(try await api.patch("\(configMaps)/a", "merge-patch+json", "[]").status == 400)
             #expect(try await api.patch("\(configMaps)/a", "json-patch+json", "{}").status == 400)
             #expect(try await api.patch("\(configMaps)/none", "merge-patch+json", "{}").status == 404)
@@ -154,7 +159,9 @@ import Testing
             #expect(renamed.status == 422 && renamed.message.contains("field is immutable"))
             let wrong = try await api.patch("\(configMaps)/a", "merge-patch+json", #"{"immutable":"yes"}"#)
             #expect(wrong.status == 422 && wrong.message.hasPrefix(" \"\" is invalid: patch: Invalid value: "))
-            #expect(try await api.patch("\(configMaps)/a", "apply-patch+yaml", "a: 1").message.contains("fieldManager: Required value"))
+            #expect(
+                try await api.patch("\(configMaps)/a", "apply-patch+yaml", "a: 1").message.contains(
+                    "fieldManager: Required value"))
         }
     }
 
@@ -163,7 +170,8 @@ import Testing
             let pods = "/api/v1/namespaces/default/pods"
             let created = try await api.call(.post, pods, #"{"metadata":{"name":"p"},"spec":{"a":1},"status":{"phase":"Lies"}}"#)
             #expect(created.json["status"] == nil && created.metadata["generation"] == 1)
-            let status = try await api.patch("\(pods)/p/status", "merge-patch+json", #"{"spec":{"a":2},"status":{"phase":"Running"}}"#)
+            let status = try await api.patch(
+                "\(pods)/p/status", "merge-patch+json", #"{"spec":{"a":2},"status":{"phase":"Running"}}"#)
             #expect(status.json["spec"]?["a"] == 1 && status.json["status"]?["phase"] == "Running")
             #expect(status.metadata["generation"] == 1)
             let whole = try await api.patch("\(pods)/p", "merge-patch+json", #"{"spec":{"a":2},"status":{"phase":"Failed"}}"#)
@@ -177,7 +185,8 @@ import Testing
     @Test func `replicas are scaled through their own view`() async throws {
         try await Fixture.run { (api) async throws in
             let pods = "/api/v1/namespaces/default/pods"
-            try await api.call(.post, pods, #"{"metadata":{"name":"p"},"spec":{"replicas":2,"selector":{"matchLabels":{"b":"2","a":"1"}}}}"#)
+            try await api.call(
+                .post, pods, #"{"metadata":{"name":"p"},"spec":{"replicas":2,"selector":{"matchLabels":{"b":"2","a":"1"}}}}"#)
             let scale = try await api.call(.get, "\(pods)/p/scale")
             #expect(scale.json["kind"] == "Scale" && scale.json["spec"]?["replicas"] == 2)
             #expect(scale.json["status"]?["selector"] == "a=1,b=2")

@@ -105,7 +105,10 @@ import Testing
         ("zzz", "invalid continue token: continue key is not valid: invalid character 'Ï' looking for beginning of value"),
         ("", "invalid continue token: continue key is not valid: unexpected end of JSON input"),
         ("*", "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"),
-        (Base64.encodeURL(Array(#"{"v":"x"}"#.utf8)), "invalid continue token: continue key is not valid: server does not recognize this encoded version \"x\""),
+        (
+            Base64.encodeURL(Array(#"{"v":"x"}"#.utf8)),
+            "invalid continue token: continue key is not valid: server does not recognize this encoded version \"x\""
+        ),
     ]) func `says what is wrong with another`(text: String, message: String) {
         do throws(APIStatus) {
             _ = try ContinueToken(text)
@@ -117,16 +120,21 @@ import Testing
 }
 
 @Suite struct `Content negotiation` {
-    @Test(arguments: [
-        (nil, AnswerFormat(encoding: .json)), ("", AnswerFormat(encoding: .json)), ("*/*", AnswerFormat(encoding: .json)),
-        ("application/yaml", AnswerFormat(encoding: .yaml)),
-        ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", AnswerFormat(shape: .table)),
-        ("application/vnd.kubernetes.protobuf,application/json", AnswerFormat(encoding: .json)),
-        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", AnswerFormat(encoding: .json)),
-        ("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io, application/yaml;q=0.5", AnswerFormat(encoding: .yaml)),
-        ("application/json;q=0.1,application/yaml", AnswerFormat(encoding: .yaml)), ("text/html", nil),
-        ("application/vnd.kubernetes.protobuf", nil), ("application/json;q=0", nil),
-    ] as [(String?, AnswerFormat?)]) func `the best of what is offered`(accept: String?, expected: AnswerFormat?) {
+    @Test(
+        arguments: [
+            (nil, AnswerFormat(encoding: .json)), ("", AnswerFormat(encoding: .json)), ("*/*", AnswerFormat(encoding: .json)),
+            ("application/yaml", AnswerFormat(encoding: .yaml)),
+            ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", AnswerFormat(shape: .table)),
+            ("application/vnd.kubernetes.protobuf,application/json", AnswerFormat(encoding: .json)),
+            ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", AnswerFormat(encoding: .json)),
+            (
+                "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io, application/yaml;q=0.5",
+                AnswerFormat(encoding: .yaml)
+            ),
+            ("application/json;q=0.1,application/yaml", AnswerFormat(encoding: .yaml)), ("text/html", nil),
+            ("application/vnd.kubernetes.protobuf", nil), ("application/json;q=0", nil),
+        ] as [(String?, AnswerFormat?)]) func `the best of what is offered`(accept: String?, expected: AnswerFormat?)
+    {
         #expect(AnswerFormat(accept: accept, shapes: [.table, .partialMetadata]) == expected)
     }
 }
@@ -134,9 +142,11 @@ import Testing
 @Suite struct `Names` {
     @Test(arguments: [
         (NameRule.subdomain, "a.b-c.1", true), (.subdomain, "A", false), (.subdomain, "-a", false), (.subdomain, "a..b", false),
-        (.subdomain, "", false), (.subdomain, String(repeating: "a", count: 254), false), (.label, "a-1", true), (.label, "a.b", false),
+        (.subdomain, "", false), (.subdomain, String(repeating: "a", count: 254), false), (.label, "a-1", true),
+        (.label, "a.b", false),
         (.label, String(repeating: "a", count: 64), false), (.label1035, "a1", true), (.label1035, "1a", false),
-        (.pathSegment, "system:a B", true), (.pathSegment, "a/b", false), (.pathSegment, "..", false), (.pathSegment, "a%b", false),
+        (.pathSegment, "system:a B", true), (.pathSegment, "a/b", false), (.pathSegment, "..", false),
+        (.pathSegment, "a%b", false),
     ]) func `are what their rule allows`(rule: NameRule, name: String, isValid: Bool) {
         #expect(rule.faults(in: name).isEmpty == isValid)
     }

@@ -33,7 +33,9 @@ import Testing
             for path in ["/api", "/apis", "/api/v1", "/openapi/v3", "/openapi/v3/api/v1"] {
                 #expect(try await api.call(.get, path).status == 200, "\(path)")
             }
-            let aggregated: HTTPHeaders = ["accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"]
+            let aggregated: HTTPHeaders = [
+                "accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+            ]
             let groups = try await api.call(.get, "/apis", headers: aggregated)
             let tag = try #require(groups.headers["etag"])
             var again = aggregated
@@ -47,10 +49,22 @@ import Testing
             let alice: HTTPHeaders = ["x-user": "alice"]
             #expect(try await api.call(.get, configMaps, headers: ["x-user": "nobody"]).status == 401)
             for (method, path, message) in [
-                (HTTPMethod.get, "\(configMaps)?watch=true", #"configmaps is forbidden: User "alice" cannot watch resource "configmaps" in API group "" in the namespace "default""#),
-                (.get, "\(configMaps)/a", #"configmaps "a" is forbidden: User "alice" cannot get resource "configmaps" in API group "" in the namespace "default""#),
-                (.delete, "/api/v1/namespaces/n", #"namespaces "n" is forbidden: User "alice" cannot delete resource "namespaces" in API group "" in the namespace "n""#),
-                (.put, "/api/v1/namespaces/n/status", #"namespaces "n" is forbidden: User "alice" cannot update resource "namespaces/status" in API group "" in the namespace "n""#),
+                (
+                    HTTPMethod.get, "\(configMaps)?watch=true",
+                    #"configmaps is forbidden: User "alice" cannot watch resource "configmaps" in API group "" in the namespace "default""#
+                ),
+                (
+                    .get, "\(configMaps)/a",
+                    #"configmaps "a" is forbidden: User "alice" cannot get resource "configmaps" in API group "" in the namespace "default""#
+                ),
+                (
+                    .delete, "/api/v1/namespaces/n",
+                    #"namespaces "n" is forbidden: User "alice" cannot delete resource "namespaces" in API group "" in the namespace "n""#
+                ),
+                (
+                    .put, "/api/v1/namespaces/n/status",
+                    #"namespaces "n" is forbidden: User "alice" cannot update resource "namespaces/status" in API group "" in the namespace "n""#
+                ),
                 (.get, "/metrics", #"forbidden: User "alice" cannot get path "/metrics""#),
             ] {
                 let answer = try await api.call(method, path, headers: alice)

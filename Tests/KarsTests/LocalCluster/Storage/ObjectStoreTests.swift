@@ -98,7 +98,9 @@ extension ObjectStore {
                 for writer in 0..<16 {
                     group.addTask {
                         var created = 0
-                        for number in 0..<40 where (try? await store.create("o\(number)", value: "\(writer)")) != nil { created += 1 }
+                        for number in 0..<40 where (try? await store.create("o\(number)", value: "\(writer)")) != nil {
+                            created += 1
+                        }
                         return created
                     }
                 }

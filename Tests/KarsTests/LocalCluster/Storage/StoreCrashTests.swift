@@ -13,7 +13,8 @@ import Testing
         let names: [String]
     }
 
-    @Test(arguments: [UInt64(1), 2, 3]) func `every acknowledged write survives, wherever the log ends`(seed: UInt64) async throws {
+    @Test(arguments: [UInt64(1), 2, 3]) func `every acknowledged write survives, wherever the log ends`(seed: UInt64) async throws
+    {
         try await withTemporaryDirectory { directory in
             var random = SeededRandom(seed: seed)
             let path = ObjectStore.path(in: "\(directory)/live")

@@ -42,7 +42,9 @@ enum DeletionPlan: Equatable {
         _ object: inout JSONObject, _ before: JSONObject, _ grace: Int, isPod: Bool, hasFinalizers: Bool
     ) -> DeletionPlan {
         let granted = object.metadata["deletionGracePeriodSeconds"]?.intValue ?? 0
-        if isPod, grace < granted, let deadline = object.metadata["deletionTimestamp"]?.stringValue.flatMap({ UTCTime(rfc3339: $0) }) {
+        if isPod, grace < granted,
+            let deadline = object.metadata["deletionTimestamp"]?.stringValue.flatMap({ UTCTime(rfc3339: $0) })
+        {
             object.metadata["deletionTimestamp"] = .string(deadline.advanced(by: .seconds(grace - granted)).rfc3339)
             object.metadata["deletionGracePeriodSeconds"] = .int(grace)
         }
@@ -74,8 +76,12 @@ enum DeletionPlan: Equatable {
         switch propagation {
         case nil: return existing
         case .background: return others
-        case .foreground: return existing.contains(Finalizer.foreground) ? existing.filter { $0 != Finalizer.orphan } : others + [Finalizer.foreground]
-        case .orphan: return existing.contains(Finalizer.orphan) ? existing.filter { $0 != Finalizer.foreground } : others + [Finalizer.orphan]
+        case .foreground:
+            return existing.contains(Finalizer.foreground)
+                ? existing.filter { $0 != Finalizer.orphan } : others + [Finalizer.foreground]
+        case .orphan:
+            return existing.contains(Finalizer.orphan)
+                ? existing.filter { $0 != Finalizer.foreground } : others + [Finalizer.orphan]
         }
     }
 
@@ -93,7 +99,8 @@ enum DeletionPlan: Equatable {
         let finalizers = ObjectMetaRules.finalizers(object.metadata).filter { $0 != Finalizer.customResources }
         object.metadata["finalizers"] = .array((finalizers + [Finalizer.customResources]).map { .string($0) })
         let condition: JSON = [
-            "type": "Terminating", "status": "True", "lastTransitionTime": .string(now.rfc3339), "reason": "InstanceDeletionPending",
+            "type": "Terminating", "status": "True", "lastTransitionTime": .string(now.rfc3339),
+            "reason": "InstanceDeletionPending",
             "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
         ]
         var status = object["status"]?.objectValue ?? JSONObject()

@@ -92,7 +92,9 @@ enum NameText {
     }
 
     private static func isLabel(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let first = text.first, let last = text.last, first != UInt8(ascii: "-"), last != UInt8(ascii: "-") else { return false }
+        guard let first = text.first, let last = text.last, first != UInt8(ascii: "-"), last != UInt8(ascii: "-") else {
+            return false
+        }
         return text.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
     }
 

@@ -104,7 +104,8 @@ extension ServedResource {
     fileprivate var skeleton: JSONObject? {
         guard !isCustom else { return nil }
         var empty: JSONObject = [
-            "kind": .string(description.kind), "apiVersion": .string(description.resource.groupVersion.description), "metadata": [:],
+            "kind": .string(description.kind), "apiVersion": .string(description.resource.groupVersion.description),
+            "metadata": [:],
         ]
         // An empty object has no field of a wrong type.
         guard (try? strategy.decode(&empty)) != nil else { return nil }

@@ -30,11 +30,14 @@ struct ObjectDecoder: Sendable {
             throw .badRequest(
                 "the object provided is unrecognized (must be of type \(kind)): couldn't get version/kind; json parse error: json: "
                     + "cannot unmarshal \(value.goTypeName) into Go value of type struct { APIVersion string "
-                    + #""json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" } "# + "(\(RequestBody.summary(bytes)))")
+                    + #""json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" } "#
+                    + "(\(RequestBody.summary(bytes)))")
         }
         var decoded = try decode(object, duplicates: duplicates)
         let faults = decoded.strictFaults
-        guard validation != .strict || faults.isEmpty else { throw refusal("strict decoding error: \(faults.joined(separator: ", "))") }
+        guard validation != .strict || faults.isEmpty else {
+            throw refusal("strict decoding error: \(faults.joined(separator: ", "))")
+        }
         if validation == .warn { decoded.result.warnings = faults }
         return decoded.result
     }

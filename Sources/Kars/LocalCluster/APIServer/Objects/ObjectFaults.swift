@@ -41,7 +41,8 @@ extension ServedResource {
         guard isCustom, isBlocking else { return nil }
         return .invalid(
             "", .null,
-            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation")
+            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+        )
     }
 
     /// Replicas of the scale subresource that are no numbers.

@@ -16,7 +16,9 @@ enum ObjectMetaRules {
         }
         let namespace = object.namespace ?? ""
         if resource.description.isNamespaced {
-            if namespace.isEmpty { faults.append(.required("metadata.namespace")) } else {
+            if namespace.isEmpty {
+                faults.append(.required("metadata.namespace"))
+            } else {
                 faults += NameRule.label.faults(in: namespace).map { .invalid("metadata.namespace", .string(namespace), $0) }
             }
         } else if !namespace.isEmpty {
@@ -84,7 +86,8 @@ enum ObjectMetaRules {
             bytes += key.utf8.count + (value.stringValue?.utf8.count ?? 0)
         }
         if bytes > maxAnnotationBytes {
-            faults.append(FieldError(.tooLong, "metadata.annotations", detail: "may not be more than \(maxAnnotationBytes) bytes"))
+            faults.append(
+                FieldError(.tooLong, "metadata.annotations", detail: "may not be more than \(maxAnnotationBytes) bytes"))
         }
         return faults
     }

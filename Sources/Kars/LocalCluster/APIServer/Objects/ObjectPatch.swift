@@ -43,7 +43,8 @@ extension ObjectRequest {
             guard operations.count <= JSONPatch.maxOperations else {
                 throw APIStatus(
                     code: 413, reason: .requestEntityTooLarge,
-                    message: "The allowed maximum operations in a JSON patch is \(JSONPatch.maxOperations), got \(operations.count)")
+                    message:
+                        "The allowed maximum operations in a JSON patch is \(JSONPatch.maxOperations), got \(operations.count)")
             }
         case (.jsonPatch, _):
             throw .badRequest(
@@ -147,7 +148,8 @@ extension ObjectRequest {
             let lines = unknown.map { ".\($0): field not declared in schema" }
             throw APIStatus(
                 code: 500, reason: .unknown,
-                message: "failed to create typed patch object (\(place); \(name.groupVersion), Kind=\(resource.description.kind)): "
+                message:
+                    "failed to create typed patch object (\(place); \(name.groupVersion), Kind=\(resource.description.kind)): "
                     + (lines.count == 1 ? lines[0] : "errors:\n" + lines.map { "  \($0)\n" }.joined()))
         }
         return intent

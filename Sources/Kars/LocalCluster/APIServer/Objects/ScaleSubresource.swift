@@ -9,7 +9,8 @@ extension ObjectRequest {
     }
 
     /// PUT and PATCH.
-    func updateScale(_ paths: ScalePaths, _ body: [UInt8], _ type: MediaType, isPatch: Bool) async throws(APIStatus) -> APIAnswer {
+    func updateScale(_ paths: ScalePaths, _ body: [UInt8], _ type: MediaType, isPatch: Bool) async throws(APIStatus) -> APIAnswer
+    {
         let options = try WriteOptions(query, kind: isPatch ? "PatchOptions" : "UpdateOptions")
         let patch = isPatch ? try ObjectPatchBody(body, type, scaleResource) : nil
         let answer = try await change(
@@ -20,7 +21,8 @@ extension ObjectRequest {
             if let patch {
                 wanted = try patched(.object(try Self.scale(of: object, paths)), by: patch.patch, patch.type)
             } else {
-                wanted = .object(try ObjectDecoder(resource: scaleResource, validation: options.fieldValidation).decode(body, type).object)
+                wanted = .object(
+                    try ObjectDecoder(resource: scaleResource, validation: options.fieldValidation).decode(body, type).object)
             }
             let replicas = wanted["spec"]?["replicas"]?.intValue ?? 0
             guard replicas >= 0, replicas <= Int(Int32.max) else {
@@ -58,7 +60,9 @@ extension ObjectRequest {
     private static func scale(of object: JSONObject, _ paths: ScalePaths) throws(APIStatus) -> JSONObject {
         let json = JSON.object(object)
         var metadata = JSONObject()
-        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] { metadata[field] = object.metadata[field] }
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            metadata[field] = object.metadata[field]
+        }
         guard let replicas = json.value(at: paths.specReplicas) else {
             throw .internalError("the spec replicas field \".\(paths.specReplicas)\" does not exist")
         }

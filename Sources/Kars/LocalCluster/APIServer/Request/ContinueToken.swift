@@ -84,7 +84,9 @@ enum JSONFaultText {
             place =
                 if error.reason.contains("expected ':'") { "after object key" } else if error.reason.contains("',' or '}'") {
                     "after object key:value pair"
-                } else if error.reason.contains("',' or ']'") { "after array element" } else if error.reason.contains("a member name") {
+                } else if error.reason.contains("',' or ']'") {
+                    "after array element"
+                } else if error.reason.contains("a member name") {
                     "looking for beginning of object key string"
                 } else if error.reason.contains("the end") { "after top-level value" } else { "looking for beginning of value" }
         default: return error.reason

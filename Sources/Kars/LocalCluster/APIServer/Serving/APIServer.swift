@@ -61,7 +61,8 @@ final class APIServer: HTTPHandler, Sendable {
         context.log.debug(
             "api.request",
             [
-                "audit_id": .string(exchange.auditID), "method": .string(head.method.rawValue), "path": .string(String(head.path)),
+                "audit_id": .string(exchange.auditID), "method": .string(head.method.rawValue),
+                "path": .string(String(head.path)),
                 "user": .string(exchange.user.name), "code": .int(exchange.code),
                 "seconds": .double(Instant.now().duration(since: request.arrival).inSeconds),
             ])

@@ -24,7 +24,9 @@ struct CustomResourceDefinitions: Sendable {
         if stored.json.isBeingDeleted { return try await cleanUp(stored, now: now) }
         var current = stored
         while true {
-            let others = context.store.list(Self.collection, namespace: nil).objects.map(\.json).filter { $0.name != current.json.name }
+            let others = context.store.list(Self.collection, namespace: nil).objects.map(\.json).filter {
+                $0.name != current.json.name
+            }
             let status = DefinitionStatus.status(of: current.json, beside: others, now: now)
             guard status != current.json["status"] else { break }
             var updated = current.json
@@ -136,7 +138,8 @@ enum DefinitionStatus {
         let resources = Set(taken.flatMap(resourceNames))
         let kinds = Set(taken.flatMap { [$0["kind"], $0["listKind"]].compactMap { $0?.stringValue } })
         for (field, reason, used) in [
-            ("plural", "PluralConflict", resources), ("singular", "SingularConflict", resources), ("shortNames", "ShortNamesConflict", resources),
+            ("plural", "PluralConflict", resources), ("singular", "SingularConflict", resources),
+            ("shortNames", "ShortNamesConflict", resources),
             ("kind", "KindConflict", kinds), ("listKind", "ListKindConflict", kinds),
         ] {
             let names = asked[field]?.arrayValue?.compactMap(\.stringValue) ?? [asked[field]?.stringValue].compactMap { $0 }
