@@ -65,8 +65,6 @@ private func isRoot() -> Bool {
             return print("skipped: this machine lets nobody make control groups")
         }
         defer { group.remove() }
-        let isUnified = Files.exists(ControlGroup.root + "/cgroup.controllers")
-        if !isUnified { print("skipped: cgroup v2; this machine has v1 controllers, which are tried instead") }
         let values = group.directories.flatMap { directory in
             ["memory.max", "memory.limit_in_bytes", "pids.max"].compactMap { file in
                 (try? Files.read("\(directory)/\(file)", upTo: 64)).map {

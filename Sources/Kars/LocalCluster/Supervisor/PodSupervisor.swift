@@ -145,12 +145,15 @@ final class PodSupervisor {
         writeStatus()
         startNextInit(0)
         loop.run()
-        failure = failure ?? ("Stopped", "stopped on request")
-        writeStatus(phase: failure?.reason == "Stopped" ? .stopped : .failed)
+        let (reason, message) = failure ?? ("Stopped", "stopped on request")
+        failure = (reason, message)
+        writeStatus(phase: reason == "Stopped" ? .stopped : .failed)
         unlink("\(launch.directory)/supervisor.sock")
         for waiter in stopWaiters { waiter.send(["ok": true]) }
         for run in initRuns + runs { run.group?.remove() }
         kill(janitor, SIGKILL)
+        // Last, so that who starts a pod in vain finds nothing of it and may remove its directory.
+        report(["ok": false, "error": ["code": .string(reason), "message": .string(message)]])
     }
 
     private func startNextInit(_ index: Int) {
@@ -226,7 +229,6 @@ final class PodSupervisor {
         failure = (reason, message)
         writeStatus()
         stop(grace: .zero)
-        report(["ok": false, "error": ["code": .string(reason), "message": .string(message)]])
     }
 
     // MARK: Going down
