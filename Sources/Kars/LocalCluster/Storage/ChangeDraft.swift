@@ -6,10 +6,10 @@ struct ChangeDraft {
     private(set) var revision: Int
     private(set) var events: [StoreEvent] = []
     /// By key, what is there after the events so far; keys of the group that are missing do not exist.
-    private var current: [ObjectKey: StoredObject]
+    private var current: [StoreKey: StoredObject]
     private let time: Instant
 
-    init(revision: Int, current: [ObjectKey: StoredObject], time: Instant) {
+    init(revision: Int, current: [StoreKey: StoredObject], time: Instant) {
         self.revision = revision
         self.current = current
         self.time = time

@@ -8,8 +8,8 @@ import Testing
 
     private func pod(_ text: String) throws -> JSONObject { try #require(try JSON(parsing: text).objectValue) }
 
-    private func options(_ grace: Int? = nil, _ propagation: DeleteOptions.Propagation? = nil) -> DeleteOptions {
-        var options = DeleteOptions()
+    private func options(_ grace: Int? = nil, _ propagation: DeleteParameters.Propagation? = nil) -> DeleteParameters {
+        var options = DeleteParameters()
         options.gracePeriod = grace
         options.propagation = propagation
         return options
@@ -51,9 +51,9 @@ import Testing
     }
 
     @Test(arguments: [
-        (DeleteOptions.Propagation.foreground, ["a/b", "foregroundDeletion"]), (.orphan, ["a/b", "orphan"]),
+        (DeleteParameters.Propagation.foreground, ["a/b", "foregroundDeletion"]), (.orphan, ["a/b", "orphan"]),
         (.background, ["a/b"]),
-    ]) func `propagation becomes a finalizer`(propagation: DeleteOptions.Propagation, expected: [String]) throws {
+    ]) func `propagation becomes a finalizer`(propagation: DeleteParameters.Propagation, expected: [String]) throws {
         let object = try pod(#"{"metadata":{"name":"x","finalizers":["a/b"]}}"#)
         guard case .mark(let marked) = DeletionPlan(object, TestKinds.configMaps, options(nil, propagation), now: now) else {
             Issue.record("not marked")

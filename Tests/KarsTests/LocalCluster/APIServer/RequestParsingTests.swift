@@ -93,7 +93,7 @@ import Testing
 @Suite struct `Continue token` {
     @Test func `comes back as it went out`() throws {
         for (namespace, name) in [("default", "a"), ("", "cluster-admin"), ("n", "system:x")] {
-            let key = ObjectKey(
+            let key = StoreKey(
                 collection: CollectionName(group: "", resource: "x"), namespace: namespace, name: name)
             let token = ContinueToken(revision: 42, after: key)
             #expect(try ContinueToken(token.text) == token)

@@ -6,8 +6,8 @@ import Testing
 
 let testCollection = CollectionName(group: "", resource: "configmaps")
 
-func testKey(_ name: String, in namespace: String = "default") -> ObjectKey {
-    ObjectKey(collection: testCollection, namespace: namespace, name: name)
+func testKey(_ name: String, in namespace: String = "default") -> StoreKey {
+    StoreKey(collection: testCollection, namespace: namespace, name: name)
 }
 
 func testObject(_ name: String, value: String = "1", in namespace: String = "default") -> JSONObject {

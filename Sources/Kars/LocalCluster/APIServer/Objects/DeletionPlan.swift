@@ -10,7 +10,7 @@ enum DeletionPlan: Equatable {
     /// It goes; the state is the last one that anybody sees.
     case remove(JSONObject)
 
-    init(_ object: JSONObject, _ resource: ServedResource, _ options: DeleteOptions, now: UTCTime) {
+    init(_ object: JSONObject, _ resource: ServedResource, _ options: DeleteParameters, now: UTCTime) {
         if resource.isNamespaces, !(object["spec"]?["finalizers"]?.arrayValue ?? []).isEmpty {
             self = Self.namespace(object, now)
             return
@@ -62,7 +62,7 @@ enum DeletionPlan: Equatable {
     }
 
     /// Seconds that a Pod gets to end: none when it never ran or has ended.
-    private static func grace(_ pod: JSONObject, _ options: DeleteOptions) -> Int {
+    private static func grace(_ pod: JSONObject, _ options: DeleteParameters) -> Int {
         let isAssigned = !(pod["spec"]?["nodeName"]?.stringValue ?? "").isEmpty
         let hasEnded = ["Succeeded", "Failed"].contains(pod["status"]?["phase"]?.stringValue ?? "")
         guard isAssigned, !hasEnded else { return 0 }
@@ -70,7 +70,7 @@ enum DeletionPlan: Equatable {
         return asked < 0 ? 1 : asked
     }
 
-    private static func finalizers(_ object: JSONObject, _ propagation: DeleteOptions.Propagation?) -> [String] {
+    private static func finalizers(_ object: JSONObject, _ propagation: DeleteParameters.Propagation?) -> [String] {
         let existing = ObjectMetaRules.finalizers(object.metadata)
         let others = existing.filter { $0 != Finalizer.orphan && $0 != Finalizer.foreground }
         switch propagation {

@@ -6,7 +6,7 @@ import KarsCore
 /// admission that refuses.
 extension ObjectRequest {
     func create(_ body: [UInt8], _ type: MediaType) async throws(APIStatus) -> APIAnswer {
-        let options = try WriteOptions(query, kind: "CreateOptions")
+        let options = try WriteParameters(query, kind: "CreateOptions")
         var decoded = try ObjectDecoder(resource: resource, validation: options.fieldValidation).decode(body, type)
         try settleNamespace(of: &decoded.object)
         guard ["", "0"].contains(decoded.object.resourceVersion ?? "") else {
@@ -14,7 +14,7 @@ extension ObjectRequest {
                 code: 500, reason: .unknown, message: "resourceVersion should not be set on objects to be created")
         }
         return try await insert(
-            decoded.object, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent), isDryRun: options.isDryRun,
+            decoded.object, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent), isDryRun: options.isDryRun,
             warnings: decoded.warnings)
     }
 

@@ -4,7 +4,7 @@ import KarsCore
 /// filled in. What lies beyond types is validation's business.
 struct ObjectDecoder: Sendable {
     let resource: ServedResource
-    let validation: WriteOptions.FieldValidation
+    let validation: WriteParameters.FieldValidation
 
     private var description: ResourceDescription { resource.description }
     private var kind: String { description.kind }

@@ -27,8 +27,8 @@ extension ObjectRequest {
         return APIAnswer(.list(list))
     }
 
-    private func deleteOptions(_ body: [UInt8], _ type: MediaType) throws(APIStatus) -> DeleteOptions {
-        guard !body.isEmpty else { return try DeleteOptions(query) }
+    private func deleteOptions(_ body: [UInt8], _ type: MediaType) throws(APIStatus) -> DeleteParameters {
+        guard !body.isEmpty else { return try DeleteParameters(query) }
         let value: JSON
         do throws(RequestBody.BodyFault) { (value, _) = try RequestBody.value(body, type) } catch {
             throw .badRequest(
@@ -38,7 +38,7 @@ extension ObjectRequest {
         guard case .object(let object) = value else {
             throw .badRequest("DeleteOptions: expected an object, found \(value.goTypeName)")
         }
-        return try DeleteOptions(object)
+        return try DeleteParameters(object)
     }
 
     enum Deletion: Sendable {
@@ -46,7 +46,7 @@ extension ObjectRequest {
         case removed(ServedObject)
     }
 
-    func delete(_ key: ObjectKey, _ options: DeleteOptions) async throws(APIStatus) -> Deletion {
+    func delete(_ key: StoreKey, _ options: DeleteParameters) async throws(APIStatus) -> Deletion {
         while true {
             guard let live = context.store.get(key) else { throw .notFound(name, name: key.name) }
             var object = resource.served(live.json)
@@ -85,7 +85,7 @@ extension ObjectRequest {
         }
     }
 
-    private func checkPreconditions(_ options: DeleteOptions, _ live: StoredObject) throws(APIStatus) {
+    private func checkPreconditions(_ options: DeleteParameters, _ live: StoredObject) throws(APIStatus) {
         // These two name the kind where everything else names the resource.
         func conflict(_ why: String) -> APIStatus {
             let kind = GroupVersionResource(name.groupVersion, resource: resource.description.kind)

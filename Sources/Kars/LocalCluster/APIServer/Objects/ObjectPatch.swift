@@ -4,7 +4,7 @@ import KarsCore
 extension ObjectRequest {
     func patch(_ body: [UInt8], _ type: MediaType) async throws(APIStatus) -> APIAnswer {
         guard info.name != nil else { throw .badRequest("name must be provided") }
-        let options = try WriteOptions(query, kind: "PatchOptions")
+        let options = try WriteParameters(query, kind: "PatchOptions")
         switch type {
         case .applyPatch: return try await apply(body, options)
         case .json, .yaml: throw MediaType.unsupported(Self.patchTypes(resource))
@@ -19,7 +19,7 @@ extension ObjectRequest {
         let patch = try Self.decode(body, type)
         let decoder = ObjectDecoder(resource: resource, validation: options.fieldValidation)
         return try await change(
-            options, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent), createsAbsent: false
+            options, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent), createsAbsent: false
         ) { (old) throws(APIStatus) in
             let outcome = try patched(JSON.object(old ?? JSONObject()), by: patch, type)
             guard case .object(let object) = outcome else { throw .unprocessable() }
@@ -84,7 +84,7 @@ extension ObjectRequest {
 
     // MARK: - Server-side apply
 
-    private func apply(_ body: [UInt8], _ options: WriteOptions) async throws(APIStatus) -> APIAnswer {
+    private func apply(_ body: [UInt8], _ options: WriteParameters) async throws(APIStatus) -> APIAnswer {
         guard let manager = options.fieldManager else {
             throw .invalid(
                 group: "meta.k8s.io", kind: "PatchOptions", name: "",

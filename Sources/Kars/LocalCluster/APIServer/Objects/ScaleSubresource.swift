@@ -11,10 +11,10 @@ extension ObjectRequest {
     /// PUT and PATCH.
     func updateScale(_ paths: ScalePaths, _ body: [UInt8], _ type: MediaType, isPatch: Bool) async throws(APIStatus) -> APIAnswer
     {
-        let options = try WriteOptions(query, kind: isPatch ? "PatchOptions" : "UpdateOptions")
+        let options = try WriteParameters(query, kind: isPatch ? "PatchOptions" : "UpdateOptions")
         let patch = isPatch ? try ObjectPatchBody(body, type, scaleResource) : nil
         let answer = try await change(
-            options, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent), createsAbsent: false
+            options, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent), createsAbsent: false
         ) { (old) throws(APIStatus) in
             guard var object = old else { throw .notFound(name, name: info.name ?? "") }
             let wanted: JSON

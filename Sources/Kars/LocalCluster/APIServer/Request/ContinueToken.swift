@@ -8,7 +8,7 @@ struct ContinueToken: Equatable, Sendable {
     var namespace: String
     var name: String
 
-    init(revision: Int, after key: ObjectKey) {
+    init(revision: Int, after key: StoreKey) {
         self.revision = revision
         namespace = key.namespace
         name = key.name
@@ -44,7 +44,7 @@ struct ContinueToken: Equatable, Sendable {
         guard let revision = json["rv"]?.intValue, revision != 0, revision >= -1 else {
             throw Malformed(reason: "incorrect encoded start resourceVersion 0 (version meta.k8s.io/v1)")
         }
-        let key = ObjectKey(
+        let key = StoreKey(
             collection: CollectionName(group: "", resource: ""), namespace: String(start[..<slash]),
             name: String(start[start.index(after: slash)...].dropLast()))
         return ContinueToken(revision: revision, after: key)

@@ -101,7 +101,7 @@ struct ListOptions: Sendable {
 }
 
 /// What goes with a write (`CreateOptions`, `UpdateOptions`, `PatchOptions`).
-struct WriteOptions: Sendable {
+struct WriteParameters: Sendable {
     enum FieldValidation: String, CaseIterable, Sendable { case ignore = "Ignore", warn = "Warn", strict = "Strict" }
 
     var isDryRun = false
@@ -157,7 +157,7 @@ struct WriteOptions: Sendable {
 }
 
 /// What goes with a deletion (`DeleteOptions` of meta/v1): from the body, or from the query when there is none.
-struct DeleteOptions: Sendable {
+struct DeleteParameters: Sendable {
     enum Propagation: String, CaseIterable, Sendable {
         case foreground = "Foreground", background = "Background", orphan = "Orphan"
     }
@@ -185,7 +185,7 @@ struct DeleteOptions: Sendable {
 
     init(_ object: JSONObject) throws(APIStatus) {
         var faults: [FieldError] = []
-        isDryRun = WriteOptions.dryRun((object["dryRun"]?.arrayValue ?? []).compactMap(\.stringValue), &faults)
+        isDryRun = WriteParameters.dryRun((object["dryRun"]?.arrayValue ?? []).compactMap(\.stringValue), &faults)
         gracePeriod = object["gracePeriodSeconds"]?.intValue
         uid = object["preconditions"]?["uid"]?.stringValue
         resourceVersion = object["preconditions"]?["resourceVersion"]?.stringValue

@@ -81,7 +81,7 @@ struct CustomResourceDefinitions: Sendable {
                 user: UserInfo(name: "system:apiserver", groups: ["system:masters"]), verb: .deletecollection,
                 resource: served.description.resource, now: now), query: QueryItems(), userAgent: Self.manager)
         for instance in context.store.list(served.collection, namespace: nil).objects where !instance.json.isBeingDeleted {
-            do throws(APIStatus) { _ = try await request.delete(instance.key, DeleteOptions()) } catch {
+            do throws(APIStatus) { _ = try await request.delete(instance.key, DeleteParameters()) } catch {
                 guard error.reason == .notFound else { throw error }
             }
         }
@@ -90,7 +90,7 @@ struct CustomResourceDefinitions: Sendable {
 
     /// After an instance is gone: a definition that waits for the last one can go.
     func instanceRemoved(from resource: ServedResource, now: UTCTime) async throws(APIStatus) {
-        let key = ObjectKey(collection: Self.collection, namespace: "", name: resource.description.resource.qualified)
+        let key = StoreKey(collection: Self.collection, namespace: "", name: resource.description.resource.qualified)
         guard let definition = context.store.get(key), definition.json.isBeingDeleted,
             context.store.list(resource.collection, namespace: nil).objects.isEmpty
         else { return }

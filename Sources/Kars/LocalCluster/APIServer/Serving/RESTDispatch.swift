@@ -76,7 +76,7 @@ struct RESTDispatch: Sendable {
     }
 
     private static func isTerminating(_ request: ObjectRequest) -> Bool {
-        let key = ObjectKey(collection: CustomResourceDefinitions.collection, namespace: "", name: request.name.qualified)
+        let key = StoreKey(collection: CustomResourceDefinitions.collection, namespace: "", name: request.name.qualified)
         return request.context.store.get(key)?.json.isBeingDeleted ?? false
     }
 
