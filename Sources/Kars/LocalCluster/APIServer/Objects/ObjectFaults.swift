@@ -30,19 +30,9 @@ extension ServedResource {
 
     private func new(_ found: [FieldError], beside faults: [FieldError]) -> [FieldError] { found.filter { !faults.contains($0) } }
 
-    /// Rules of custom resources are not run on objects whose shape they cannot rely on.
+    /// The rules of custom resources are not run on objects whose shape they cannot rely on.
     private func uncheckedRules(_ faults: [FieldError]) -> FieldError? {
-        let isBlocking = faults.contains { fault in
-            switch fault.kind {
-            case .required, .notSupported, .tooLong, .tooMany, .typeInvalid: true
-            case .invalid, .duplicate, .notFound, .forbidden, .internal: false
-            }
-        }
-        guard isCustom, isBlocking else { return nil }
-        return .invalid(
-            "", .null,
-            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-        )
+        strategy.hasRules && faults.contains(where: \.preventsRules) ? .rulesNotChecked : nil
     }
 
     /// Replicas of the scale subresource that are no numbers.

@@ -79,7 +79,7 @@ enum PodTypes {
             .optional(
                 "dnsPolicy", .choice(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]), default: "ClusterFirst",
                 "Where names are looked up."),
-            .optional("nodeSelector", .map(.string), "Labels that the node must have."),
+            .atomic("nodeSelector", .map(.string), "Labels that the node must have."),
             .optional("serviceAccountName", .string, "The service account to run as."),
             .optional("serviceAccount", .string, "Older name of `serviceAccountName`."),
             .pointer("automountServiceAccountToken", .boolean, "Whether a token is mounted without being asked for."),
