@@ -25,6 +25,7 @@ TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 AGE = re.compile(r"^(\d+[smhdy])+$")
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 GENERATED = re.compile(r"^[a-z].*[-.]([bcdfghjklmnpqrstvwxz2456789]{5}|[bcdf2456789]{8,10})$")
+PARTS = re.compile(r"[-.]")
 NO_UID = "00000000-0000-0000-0000-000000000000"
 VERSION_WORDS = re.compile(r"resource ?version|too old|in record", re.IGNORECASE)
 FUTURE = 1_000_000
@@ -57,7 +58,7 @@ class Learned:
     @staticmethod
     def is_generated(recorded, actual):
         """Same beginning, another ending as the server makes them up."""
-        return bool(GENERATED.match(recorded) and GENERATED.match(actual)) and recorded.split("-")[0] == actual.split("-")[0]
+        return bool(GENERATED.match(recorded) and GENERATED.match(actual)) and PARTS.split(recorded)[0] == PARTS.split(actual)[0]
 
     @staticmethod
     def pairs(recorded, actual):
@@ -214,6 +215,8 @@ class Comparison:
             text = re.sub(r"( is invalid: )\[.*\]$", r"\1[…]", text, flags=re.DOTALL)
         if VERSION_WORDS.search(text):
             text = re.sub(r"\b\d+\b", "<n>", text)
+        if key == "message":
+            text = re.sub(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|<n>-<n>-\d\dT\d\d:<n>:\d\dZ)", "<time>", text)
         return UID.sub(lambda match: match[0] if match[0] == NO_UID else "<uid>", text)
 
     def compare(self, recorded, actual, path=""):

@@ -12,9 +12,15 @@ extension ServedResource {
 
     func faults(updating object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] {
         var faults = kindFaults(object) + ObjectMetaRules.faults(updating: object, from: old)
-        if isCustom { faults += schema.validate(.object(object), old: .object(old), at: "") + scaleFaults(object) }
+        if isCustom { faults += schemaFaults(object, old, subresource) + scaleFaults(object) }
         if let unchecked = uncheckedRules(faults) { return faults + [unchecked] }
         return faults + new(strategy.validateUpdate(object, from: old, subresource: subresource), beside: faults)
+    }
+
+    private func schemaFaults(_ object: JSONObject, _ old: JSONObject, _ subresource: String?) -> [FieldError] {
+        guard subresource == "status" else { return schema.validate(.object(object), old: .object(old), at: "") }
+        guard let status = object["status"], let schema = schema.properties["status"] else { return [] }
+        return schema.validate(status, old: old["status"], at: "status")
     }
 
     /// Warnings that no fault is behind.

@@ -88,7 +88,7 @@ enum PodTypes {
             .optional("hostPID", .boolean, "Whether it sees the node's processes."),
             .optional("hostIPC", .boolean, "Whether it shares the node's IPC."),
             .pointer("shareProcessNamespace", .boolean, "Whether its containers see each other's processes."),
-            .shown("securityContext", .object(securityContext), "How its containers are confined."),
+            .pointer("securityContext", .object(securityContext), default: [:], "How its containers are confined."),
             .optional("imagePullSecrets", .keyed(localObjectReference, by: "name"), "Secrets for fetching images."),
             .optional("hostname", .string, "Host name; the pod's name when empty."),
             .optional("subdomain", .string, "Domain between host name and namespace."),
