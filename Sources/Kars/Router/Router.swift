@@ -81,6 +81,8 @@ final class Router: Sendable {
             control: egress, judge: PipelineEgressJudge(pipeline: pipeline), settings: config.egress,
             proxyPort: config.listeners.proxyPort, dnsPort: config.listeners.dnsPort, group: group, log: log)
         reloader.start()
+        let housekeeping = Housekeeping(every: .seconds(1)) { [budget] in budget.flush() }
+        defer { housekeeping.stop() }
         try record("router:started", "provider \(config.provider.kind.rawValue)")
         log.info(
             "router.ready",

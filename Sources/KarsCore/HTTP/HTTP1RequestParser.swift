@@ -105,8 +105,8 @@ package struct HTTP1RequestParser {
 
     private static func method(_ bytes: UnsafeRawBufferPointer) -> HTTPMethod {
         switch bytes.count {
-        case 3 where bytes.elementsEqual("GET".utf8): .get
-        case 4 where bytes.elementsEqual("POST".utf8): .post
+        case 3 where bytes[0] == UInt8(ascii: "G") && bytes[1] == UInt8(ascii: "E") && bytes[2] == UInt8(ascii: "T"): .get
+        case 4 where bytes.loadUnaligned(as: UInt32.self).littleEndian == 0x5453_4f50: .post  // POST
         default: HTTPMethod(String(decoding: bytes, as: UTF8.self))
         }
     }

@@ -47,6 +47,11 @@ extension ArraySlice<UInt8> {
         count == other.count && zip(self, other).allSatisfy { $0.lowercased == $1.lowercased }
     }
 
+    /// Whether the first bytes are `prefix` but for case.
+    package func hasPrefixIgnoringCase(_ prefix: some Collection<UInt8>) -> Bool {
+        count >= prefix.count && zip(self, prefix).allSatisfy { $0.lowercased == $1.lowercased }
+    }
+
     /// Without spaces and tabs at both ends.
     func trimmingBlanks() -> ArraySlice<UInt8> {
         var rest = self

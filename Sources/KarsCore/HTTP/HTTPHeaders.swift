@@ -89,6 +89,19 @@ package struct HTTPHeaders: Sendable {
         name.withUTF8 { name in value.withUnsafeBufferPointer { add(name: name, value: $0) } }
     }
 
+    /// Adds the fields of `other` that `names` lists, in their order.
+    package mutating func add(_ names: HTTPFieldNames, from other: HTTPHeaders) {
+        for field in other.fields where names.contains(other.bytes[field.name]) {
+            let start = bytes.count
+            bytes.append(contentsOf: other.bytes[field.name])
+            bytes.append(contentsOf: other.bytes[field.value])
+            var copy = field
+            copy.nameStart = UInt32(start)
+            copy.valueStart = UInt32(start + field.name.count)
+            fields.append(copy)
+        }
+    }
+
     /// Removes every field of that name and adds one at the end.
     package mutating func replace(_ name: String, with value: String) {
         remove(name)
@@ -176,6 +189,17 @@ package struct HTTPHeaders: Sendable {
     private static func matches(_ field: Field, _ key: LookupKey, in bytes: [UInt8]) -> Bool {
         guard field.known == key.known else { return false }
         return key.known != .other || bytes[field.name].equalsIgnoringCase(key.bytes)
+    }
+}
+
+/// A set of field names to look for, made once.
+package struct HTTPFieldNames: Sendable {
+    private let names: [ArraySlice<UInt8>]
+
+    package init(_ names: [String]) { self.names = names.map { Array($0.utf8)[...] } }
+
+    func contains(_ name: ArraySlice<UInt8>) -> Bool {
+        names.contains { $0.equalsIgnoringCase(name) }
     }
 }
 

@@ -102,6 +102,7 @@ package struct HTTPURL: Sendable, Hashable {
     /// numeric must be exactly dotted decimal: `0x7f.1` and `2130706433` are addresses to some resolvers.
     private static func isHostName(_ text: ArraySlice<UInt8>) -> Bool {
         guard (1...253).contains(text.count) else { return false }
+        if text.allSatisfy({ $0.isDigit || $0 == UInt8(ascii: ".") }) { return IPAddress(utf8: text).map { !$0.isV6 } == true }
         let labels = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         for label in labels {
             guard (1...63).contains(label.count), label.first != UInt8(ascii: "-"), label.last != UInt8(ascii: "-"),

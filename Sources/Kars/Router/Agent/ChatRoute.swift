@@ -282,16 +282,11 @@ extension String {
 
 extension HTTPHeaders {
     /// The fields of a provider's answer that help a client and tell nothing about credentials.
-    mutating func addForwarded(from provider: HTTPHeaders) {
-        for (name, value) in provider {
-            switch name.lowercased() {
-            case "retry-after", "x-request-id", "x-ms-request-id", "apim-request-id", "openai-processing-ms",
-                "openai-version", "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens",
-                "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-requests",
-                "x-ratelimit-reset-tokens":
-                add(name, value)
-            default: continue
-            }
-        }
-    }
+    private static let forwarded = HTTPFieldNames([
+        "retry-after", "x-request-id", "x-ms-request-id", "apim-request-id", "openai-processing-ms", "openai-version",
+        "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-requests",
+        "x-ratelimit-remaining-tokens", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens",
+    ])
+
+    mutating func addForwarded(from provider: HTTPHeaders) { add(Self.forwarded, from: provider) }
 }

@@ -7,60 +7,63 @@ import Glibc
 import Darwin
 #endif
 
-/// Keeps the token ledger of this sandbox on disk: what the ledger journals is in the file before the call goes out.
+/// Keeps the token ledger of this sandbox in a file: what the ledger promises is there before the call goes out.
 ///
-/// `budgets.json` is a snapshot, `budgets.journal` what happened since. One `write` per entry reaches the kernel, which is what
-/// survives the death of this process; the snapshot is flushed to the disk. All under one lock, because the order of
-/// the journal is the order of the ledger.
+/// `budgets.state` is one page that is mapped and shared with the kernel (`BudgetImage` is its layout). A store into it costs
+/// no system call and outlives this process however it ends; `flush` is what makes it outlive the machine. The page is
+/// allocated at start, so that a disk that fills up later changes nothing here.
 final class BudgetKeeper: Sendable {
     typealias Reservation = BudgetLedger.Reservation
 
-    /// Journal size in bytes at which a new snapshot is written: some thirty thousand calls.
-    static let compactionBytes = 4 << 20
-    /// Longest files read at start, in bytes.
-    private static let maxSnapshotBytes = 64 << 20
-    private static let maxJournalBytes = 256 << 20
-    /// Entries that no limit depends on are written together once they are this many bytes.
-    private static let lazyBytes = 16 << 10
-
-    private let sandbox: String
-    private let directory: String
     private let clock: @Sendable () -> UTCTime
+    private let tag: UInt64
 
     private struct State {
         var ledger: BudgetLedger
-        var journal: Int32
-        /// Journal bytes that are not in the file yet.
-        var pending: [UInt8] = []
-        /// A snapshot was begun and not finished: the old journal may no longer count, so a new one must come first.
-        var mustCompact = false
-        /// Why the last write failed; nil when the file holds everything.
+        let page: MappedPage
+        var sequence: UInt64
+        /// Stored since the last flush.
+        var isDirty = true
+        /// Why the last flush failed; nil when the disk holds what it held then.
         var failure: FileError?
     }
 
     private let state: Mutex<State>
 
-    /// What the start found, for the log.
+    /// What the start found, for the log: calls that were in flight when the last process ended, now counted as used.
     let interruptedCalls: Int
     let interruptedTokens: Int
 
-    /// Reads what an earlier process left and starts a new snapshot. Blocking.
+    /// Takes up what an earlier process left. Blocking. Throws when the file is damaged or another sandbox's: starting empty
+    /// instead would hand out a fresh budget.
     init(sandbox: String, directory: String, clock: @escaping @Sendable () -> UTCTime = UTCTime.now) throws {
-        self.sandbox = sandbox
-        self.directory = directory
         self.clock = clock
+        tag = BudgetImage.tag(of: sandbox)
         try Files.createDirectories(directory, mode: 0o700)
-        let restored = try BudgetLedger.restore(
-            snapshot: Files.readIfPresent("\(directory)/budgets.json", upTo: Self.maxSnapshotBytes),
-            journal: Files.readIfPresent("\(directory)/budgets.journal", upTo: Self.maxJournalBytes) ?? [])
-        interruptedCalls = restored.interruptedCalls
-        interruptedTokens = restored.interruptedTokens
-        var ledger = restored.ledger
-        let journal = try Self.compact(&ledger, in: directory)
-        state = Mutex(State(ledger: ledger, journal: journal))
+        let path = "\(directory)/budgets.state"
+        var ledger = BudgetLedger(sandbox: sandbox, now: clock())
+        var sequence: UInt64 = 0
+        if let bytes = try Files.readIfPresent(path, upTo: BudgetImage.fileBytes) {
+            guard let last = BudgetImage.newest(in: bytes, sandbox: tag) else {
+                throw BudgetStateError(path: path, sandbox: sandbox)
+            }
+            ledger = BudgetLedger(sandbox: sandbox, restoring: last.image)
+            sequence = last.sequence
+            interruptedCalls = last.image.callsInFlight
+            interruptedTokens = last.image.reservedThisMonth
+        } else {
+            var fresh = [UInt8](repeating: 0, count: BudgetImage.fileBytes)
+            fresh.withUnsafeMutableBytes { [tag] bytes in
+                if let base = bytes.baseAddress { ledger.image.store(into: base, sequence: 0, sandbox: tag) }
+            }
+            try AtomicFile.write(fresh, to: path, mode: 0o600)
+            interruptedCalls = 0
+            interruptedTokens = 0
+        }
+        let page = try MappedPage(path, bytes: BudgetImage.fileBytes)
+        state = Mutex(State(ledger: ledger, page: page, sequence: sequence))
+        store()
     }
-
-    deinit { state.withLock { _ = close($0.journal) } }
 
     // MARK: - Calls
 
@@ -68,107 +71,101 @@ final class BudgetKeeper: Sendable {
         promptTokens: Int, completionTokens: Int?, limits: TokenLimits
     ) throws(Refusal) -> Reservation {
         let outcome = state.withLock { state -> Result<Reservation, Refusal> in
-            do throws(Refusal) {
-                let reservation = try state.ledger.reserve(
-                    sandbox: sandbox, promptTokens: promptTokens, completionTokens: completionTokens, limits: limits,
-                    now: clock())
-                if let failure = journal(&state, isUrgent: limits != .none) {
-                    state.ledger.release(reservation)
-                    throw .budgetUnavailable("\(failure)")
-                }
-                return .success(reservation)
-            } catch {
-                return .failure(error)
+            let outcome = Result { () throws(Refusal) in
+                try state.ledger.reserve(
+                    promptTokens: promptTokens, completionTokens: completionTokens, limits: limits, now: clock())
             }
+            store(&state)
+            return outcome
         }
         return try outcome.get()
     }
 
-    /// Counts `usedTokens`, or all that was reserved when that is nil. A failing disk keeps the entry for the next write, and
-    /// the reservation in the file stands for it until then.
+    /// Counts `usedTokens`, or all that was reserved when that is nil.
     func settle(_ reservation: Reservation, usedTokens: Int?) {
         state.withLock { state in
             state.ledger.settle(reservation, usedTokens: usedTokens)
-            _ = journal(&state, isUrgent: reservation.completionAllowance != nil)
+            store(&state)
         }
     }
 
     func release(_ reservation: Reservation) {
         state.withLock { state in
             state.ledger.release(reservation)
-            _ = journal(&state, isUrgent: reservation.completionAllowance != nil)
+            store(&state)
         }
     }
 
     func usage(limits: TokenLimits) -> BudgetUsage {
-        state.withLock { $0.ledger.usage(of: sandbox, limits: limits, now: clock()) }
+        let ledger = state.withLock { $0.ledger }
+        return ledger.usage(limits: limits, now: clock())
     }
 
-    /// Why budgets cannot be kept at the moment; nil when they are.
+    /// Why budgets may not survive a power cut; nil when they do, up to the last flush.
     var problem: String? { state.withLock { $0.failure }.map { "\($0)" } }
 
-    /// Writes what is pending. For a timer and for the end of the process.
-    func flush() { state.withLock { state in _ = journal(&state, isUrgent: true) } }
+    // MARK: - File
 
-    // MARK: - Files
+    private func store() { state.withLock { store(&$0) } }
 
-    /// Appends what the ledger has journaled since the last time.
-    private func journal(_ state: inout State, isUrgent: Bool) -> FileError? {
-        state.pending += state.ledger.drainJournal()
-        guard isUrgent || state.pending.count >= Self.lazyBytes || state.failure != nil else { return nil }
+    private func store(_ state: inout State) {
+        state.sequence += 1
+        state.ledger.image.store(into: state.page.base, sequence: state.sequence, sandbox: tag)
+        state.isDirty = true
+    }
+
+    /// Hands the page to the disk. Blocking: for a timer and for the end of the process.
+    func flush() {
+        let page = state.withLock { state -> MappedPage? in
+            guard state.isDirty || state.failure != nil else { return nil }
+            state.isDirty = false
+            return state.page
+        }
+        guard let page else { return }
+        let failure: FileError?
         do throws(FileError) {
-            if !state.mustCompact {
-                try Self.write(&state.pending, to: state.journal, path: "\(directory)/budgets.journal")
-            }
-            if state.mustCompact || state.ledger.journalBytes >= Self.compactionBytes {
-                state.mustCompact = true
-                let next = try Self.compact(&state.ledger, in: directory)
-                close(state.journal)
-                state.journal = next
-                // The snapshot holds what was still to be written.
-                state.pending = []
-                state.mustCompact = false
-            }
-            state.failure = nil
+            try page.flush()
+            failure = nil
         } catch {
-            state.failure = error
+            failure = error
         }
-        return state.failure
-    }
-
-    /// Removes from `bytes` what was written, so that a full disk leaves the rest for the next time.
-    private static func write(_ bytes: inout [UInt8], to descriptor: Int32, path: String) throws(FileError) {
-        while !bytes.isEmpty {
-            #if canImport(Glibc)
-            let count = Glibc.write(descriptor, bytes, bytes.count)
-            #else
-            let count = Darwin.write(descriptor, bytes, bytes.count)
-            #endif
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw FileError("write", path, errno: errno)
-            }
-            if count == bytes.count { bytes.removeAll(keepingCapacity: true) } else { bytes.removeFirst(count) }
-        }
-    }
-
-    /// Snapshot first, then a fresh journal; ending between the two is harmless (`BudgetLedger.compact`).
-    private static func compact(_ ledger: inout BudgetLedger, in directory: String) throws(FileError) -> Int32 {
-        let (snapshot, head) = ledger.compact()
-        try AtomicFile.write(snapshot, to: "\(directory)/budgets.json", mode: 0o600)
-        let path = "\(directory)/budgets.journal"
-        try AtomicFile.write(head, to: path, mode: 0o600)
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError("open", path, errno: errno) }
-        return descriptor
+        state.withLock { $0.failure = failure }
     }
 }
 
-extension Refusal {
-    static func budgetUnavailable(_ reason: String) -> Refusal {
-        Refusal(
-            stage: .budget, code: "budget_unavailable", type: "server_error",
-            reason: "the budget could not be written down, so the call was not made: \(reason)", status: 503,
-            retryAfter: .seconds(5))
+/// Why the stored budgets cannot be trusted.
+struct BudgetStateError: Error, CustomStringConvertible {
+    var path: String
+    var sandbox: String
+
+    var description: String {
+        "\(path) holds no whole account of sandbox '\(sandbox)': it is damaged or another's; move it away to start from zero"
+    }
+}
+
+/// The first bytes of a file, shared with the kernel.
+///
+/// `@unchecked Sendable`: the keeper writes under its lock; `flush` only hands the pages to the kernel.
+private final class MappedPage: @unchecked Sendable {
+    let base: UnsafeMutableRawPointer
+    private let bytes: Int
+    private let path: String
+
+    init(_ path: String, bytes: Int) throws(FileError) {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { throw FileError("open", path, errno: errno) }
+        defer { close(descriptor) }
+        guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
+            throw FileError("map", path, errno: errno)
+        }
+        self.base = base
+        self.bytes = bytes
+        self.path = path
+    }
+
+    deinit { munmap(base, bytes) }
+
+    func flush() throws(FileError) {
+        guard msync(base, bytes, MS_SYNC) == 0 else { throw FileError("flush", path, errno: errno) }
     }
 }

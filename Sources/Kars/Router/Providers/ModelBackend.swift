@@ -31,9 +31,7 @@ struct ModelAnswer: Sendable {
     var headers: HTTPHeaders
     var body: any ModelAnswerBody
 
-    var isEventStream: Bool {
-        (headers["content-type"] ?? "").lowercased().trimmingWhitespace().hasPrefix("text/event-stream")
-    }
+    var isEventStream: Bool { headers.bytes(of: "content-type")?.hasPrefixIgnoringCase("text/event-stream".utf8) == true }
 }
 
 protocol ModelAnswerBody: Sendable {

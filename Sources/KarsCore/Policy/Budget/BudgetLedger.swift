@@ -1,10 +1,10 @@
-/// Who has used how many tokens, and how many are promised to calls in flight (spec/router 10).
+/// How many tokens one sandbox has used, and how many are promised to calls in flight (spec/router 10).
 ///
 /// A call *reserves* what it may need before it is sent, so that any number of calls at once cannot pass a limit together; it
 /// *settles* for what the provider counted, or *releases* when it never reached one. The ledger is a value: whoever shares it
-/// puts it behind one lock and, under that lock, writes what `drainJournal` returns before letting the call go. A process
-/// that dies with calls in flight then finds their reservations in the journal and counts them as used: the provider may
-/// have answered, and a budget errs on the side of the payer.
+/// puts it behind one lock and, under that lock, stores `image` before letting the call go. A process that dies with calls in
+/// flight then finds their reservations in the image and counts them as used: the provider may have answered, and a budget
+/// errs on the side of the payer.
 package struct BudgetLedger: Sendable {
     /// How much completion is reserved for a call that sets no limit of its own, in tokens.
     package static let defaultCompletionTokens = 4_096
@@ -12,17 +12,9 @@ package struct BudgetLedger: Sendable {
     package static let minimumCompletionTokens = 16
     /// Calls in flight; a router has far fewer.
     package static let maxReservations = 65_536
-    package static let maxSandboxes = 65_536
-
-    struct Account: Equatable, Sendable {
-        var period: BudgetPeriod
-        var daily = 0
-        var monthly = 0
-    }
 
     package struct Reservation: Equatable, Sendable {
         package let id: UInt64
-        package let sandbox: String
         package let tokens: Int
         /// When it was made: tokens count in that day and month whenever the answer arrives.
         package let period: BudgetPeriod
@@ -31,16 +23,24 @@ package struct BudgetLedger: Sendable {
         package let completionAllowance: Int?
     }
 
-    var accounts: [String: Account] = [:]
-    var outstanding: [UInt64: Reservation] = [:]
-    var nextID: UInt64 = 1
-    /// Which snapshot the journal continues.
-    var generation: UInt64 = 0
-    private var journal: [UInt8] = []
-    /// Bytes of journal since the last snapshot: when to write another.
-    package private(set) var journalBytes = 0
+    package let sandbox: String
+    /// What `used` counts; never goes back, so that a clock set back opens no fresh budget.
+    private var period: BudgetPeriod
+    private var used = Tokens()
+    /// Promised in `period`; a reservation of an earlier day no longer weighs on this one.
+    private var reserved = Tokens()
+    private var outstanding: [UInt64: Reservation] = [:]
+    private var nextID: UInt64 = 1
 
-    package init() {}
+    private struct Tokens: Sendable {
+        var daily = 0
+        var monthly = 0
+    }
+
+    package init(sandbox: String, now: UTCTime) {
+        self.sandbox = sandbox
+        period = BudgetPeriod(at: now)
+    }
 
     package var reservations: Int { outstanding.count }
 }
@@ -54,14 +54,18 @@ extension BudgetLedger {
     ///   - promptTokens: estimated from the request.
     ///   - completionTokens: what the client asks for; nil takes a default, cut to what is left.
     package mutating func reserve(
-        sandbox: String, promptTokens: Int, completionTokens: Int?, limits: TokenLimits, now: UTCTime
+        promptTokens: Int, completionTokens: Int?, limits: TokenLimits, now: UTCTime
     ) throws(Refusal) -> Reservation {
+        enter(BudgetPeriod(at: now))
         let prompt = max(0, promptTokens)
         let asked = completionTokens.map { max(0, $0) }
-        let view = usage(of: sandbox, limits: limits, now: now)
         let atLeast = prompt.saturatingAdd(asked ?? Self.minimumCompletionTokens)
-        for window in [view.daily, view.monthly] where !window.hasRoom(for: atLeast) {
-            throw exceeded(window, sandbox: sandbox, needed: atLeast, now: now)
+        let room = [
+            Self.room(limits.daily, used.daily, reserved.daily), Self.room(limits.monthly, used.monthly, reserved.monthly),
+        ]
+        if let short = room.firstIndex(where: { $0.map { $0 < atLeast } ?? false }) {
+            let view = usage(limits: limits, now: now)
+            throw exceeded(short == 0 ? view.daily : view.monthly, needed: atLeast, now: now)
         }
         if let cap = limits.perRequest, let asked, asked > cap {
             throw Refusal(
@@ -69,21 +73,22 @@ extension BudgetLedger {
                 reason: "the request asks for \(asked) completion tokens, the limit per request is \(cap); ask for fewer",
                 status: 429)
         }
-        guard outstanding.count < Self.maxReservations, accounts[sandbox] != nil || accounts.count < Self.maxSandboxes else {
+        guard outstanding.count < Self.maxReservations else {
             throw Refusal(
                 stage: .budget, code: "budget_exceeded", type: "token_budget_exceeded",
                 reason: "too many calls are in flight to keep account of another", status: 429, retryAfter: .seconds(1))
         }
-        let room = [view.daily.remaining, view.monthly.remaining].compactMap(\.self).min()
+        let least = room.compactMap(\.self).min()
         var completion = asked ?? min(Self.defaultCompletionTokens, limits.perRequest ?? .max)
-        if let room, asked == nil { completion = min(completion, room - prompt) }
-        let isLimited = room != nil || limits.perRequest != nil
+        if let least, asked == nil { completion = min(completion, least - prompt) }
+        let isLimited = least != nil || limits.perRequest != nil
         let reservation = Reservation(
-            id: nextID, sandbox: sandbox, tokens: prompt.saturatingAdd(completion), period: effectivePeriod(of: sandbox, now),
+            id: nextID, tokens: prompt.saturatingAdd(completion), period: period,
             completionAllowance: isLimited ? completion : nil)
         nextID += 1
         outstanding[reservation.id] = reservation
-        append(.reserve(reservation))
+        reserved.daily = reserved.daily.saturatingAdd(reservation.tokens)
+        reserved.monthly = reserved.monthly.saturatingAdd(reservation.tokens)
         return reservation
     }
 
@@ -93,63 +98,71 @@ extension BudgetLedger {
     /// after a release, counts nothing.
     @discardableResult
     package mutating func settle(_ reservation: Reservation, usedTokens: Int?) -> Int {
-        guard let held = outstanding.removeValue(forKey: reservation.id) else { return 0 }
-        let used = max(0, usedTokens ?? held.tokens)
-        count(used, for: held.sandbox, in: held.period)
-        append(.settle(id: held.id, tokens: used))
-        return used
+        guard let held = giveBack(reservation) else { return 0 }
+        let tokens = max(0, usedTokens ?? held.tokens)
+        if held.period.day == period.day { used.daily = used.daily.saturatingAdd(tokens) }
+        if held.period.month == period.month { used.monthly = used.monthly.saturatingAdd(tokens) }
+        return tokens
     }
 
     /// Gives back all that was reserved: the call never reached a provider.
-    package mutating func release(_ reservation: Reservation) {
-        guard outstanding.removeValue(forKey: reservation.id) != nil else { return }
-        append(.release(id: reservation.id))
-    }
+    package mutating func release(_ reservation: Reservation) { _ = giveBack(reservation) }
 
-    /// What to append to the journal, durably as far as wanted, before acting on the calls since the last time.
-    package mutating func drainJournal() -> [UInt8] {
-        defer { journal = [] }
-        return journal
-    }
-
-    private mutating func append(_ record: BudgetRecord) {
-        let line = record.encoded()
-        journal += line
-        journalBytes += line.count
-    }
-
-    mutating func startJournal(generation: UInt64) -> [UInt8] {
-        self.generation = generation
-        let head = BudgetRecord.begin(generation: generation).encoded()
-        journal = []
-        journalBytes = head.count
-        return head
-    }
-
-    mutating func count(_ tokens: Int, for sandbox: String, in period: BudgetPeriod) {
-        var account = accounts[sandbox] ?? Account(period: period)
-        // A late answer to a call of yesterday does not bring yesterday's counter back.
-        if period.day > account.period.day {
-            account.period.day = period.day
-            account.daily = 0
+    private mutating func giveBack(_ reservation: Reservation) -> Reservation? {
+        guard let held = outstanding.removeValue(forKey: reservation.id) else { return nil }
+        // A sum that has saturated cannot be taken apart again; it is made anew.
+        if reserved.monthly == .max || reserved.daily == .max {
+            addUpReservations()
+        } else {
+            if held.period.day == period.day { reserved.daily -= held.tokens }
+            if held.period.month == period.month { reserved.monthly -= held.tokens }
         }
-        if period.month > account.period.month {
-            account.period.month = period.month
-            account.monthly = 0
-        }
-        if period.day == account.period.day { account.daily = account.daily.saturatingAdd(tokens) }
-        if period.month == account.period.month { account.monthly = account.monthly.saturatingAdd(tokens) }
-        accounts[sandbox] = account
+        return held
     }
 
-    /// The period of `now`, but never before one that was already counted in: a clock set back opens no fresh budget.
-    private func effectivePeriod(of sandbox: String, _ now: UTCTime) -> BudgetPeriod {
-        var period = BudgetPeriod(at: now)
-        if let account = accounts[sandbox] {
-            period.day = max(period.day, account.period.day)
-            period.month = max(period.month, account.period.month)
+    /// Begins a new day or month when `now` lies in one.
+    private mutating func enter(_ now: BudgetPeriod) {
+        guard now.day > period.day || now.month > period.month else { return }
+        if now.day > period.day { used.daily = 0 }
+        if now.month > period.month { used.monthly = 0 }
+        period.day = max(period.day, now.day)
+        period.month = max(period.month, now.month)
+        addUpReservations()
+    }
+
+    private mutating func addUpReservations() {
+        reserved = Tokens()
+        for reservation in outstanding.values {
+            if reservation.period.day == period.day { reserved.daily = reserved.daily.saturatingAdd(reservation.tokens) }
+            if reservation.period.month == period.month {
+                reserved.monthly = reserved.monthly.saturatingAdd(reservation.tokens)
+            }
         }
-        return period
+    }
+
+    /// What is left of `limit`; nil without one.
+    private static func room(_ limit: Int?, _ used: Int, _ reserved: Int) -> Int? {
+        limit.map { max(0, $0.saturatingSubtract(used.saturatingAdd(reserved))) }
+    }
+}
+
+// MARK: - Restart
+
+extension BudgetLedger {
+    /// What must outlive the process.
+    package var image: BudgetImage {
+        BudgetImage(
+            period: period, usedToday: used.daily, usedThisMonth: used.monthly, reservedToday: reserved.daily,
+            reservedThisMonth: reserved.monthly, callsInFlight: outstanding.count)
+    }
+
+    /// The ledger as another process left it: what was promised counts as used.
+    package init(sandbox: String, restoring image: BudgetImage) {
+        self.sandbox = sandbox
+        period = image.period
+        used = Tokens(
+            daily: image.usedToday.saturatingAdd(image.reservedToday),
+            monthly: image.usedThisMonth.saturatingAdd(image.reservedThisMonth))
     }
 }
 
@@ -168,8 +181,6 @@ package struct BudgetUsage: Equatable, Sendable {
 
         /// Nil without a limit.
         package var remaining: Int? { limit.map { max(0, $0.saturatingSubtract(used.saturatingAdd(reserved))) } }
-
-        func hasRoom(for tokens: Int) -> Bool { remaining.map { $0 >= tokens } ?? true }
     }
 
     package var daily: Window
@@ -199,30 +210,19 @@ package struct BudgetUsage: Equatable, Sendable {
 }
 
 extension BudgetLedger {
-    package func usage(of sandbox: String, limits: TokenLimits, now: UTCTime) -> BudgetUsage {
-        let period = effectivePeriod(of: sandbox, now)
-        let account = accounts[sandbox]
-        var reservedToday = 0
-        var reservedThisMonth = 0
-        for reservation in outstanding.values where reservation.sandbox == sandbox {
-            if reservation.period.day == period.day { reservedToday = reservedToday.saturatingAdd(reservation.tokens) }
-            if reservation.period.month == period.month {
-                reservedThisMonth = reservedThisMonth.saturatingAdd(reservation.tokens)
-            }
-        }
+    package func usage(limits: TokenLimits, now: UTCTime) -> BudgetUsage {
+        var current = self
+        current.enter(BudgetPeriod(at: now))
         return BudgetUsage(
             daily: BudgetUsage.Window(
-                name: "daily", used: account?.period.day == period.day ? account?.daily ?? 0 : 0, reserved: reservedToday,
-                limit: limits.daily, resetsAt: now.startOfNextDay),
+                name: "daily", used: current.used.daily, reserved: current.reserved.daily, limit: limits.daily,
+                resetsAt: now.startOfNextDay),
             monthly: BudgetUsage.Window(
-                name: "monthly", used: account?.period.month == period.month ? account?.monthly ?? 0 : 0,
-                reserved: reservedThisMonth, limit: limits.monthly, resetsAt: now.startOfNextMonth))
+                name: "monthly", used: current.used.monthly, reserved: current.reserved.monthly, limit: limits.monthly,
+                resetsAt: now.startOfNextMonth))
     }
 
-    /// Sandboxes with anything on their account, for the operator's view.
-    package var sandboxes: [String] { accounts.keys.sorted() }
-
-    private func exceeded(_ window: BudgetUsage.Window, sandbox: String, needed: Int, now: UTCTime) -> Refusal {
+    private func exceeded(_ window: BudgetUsage.Window, needed: Int, now: UTCTime) -> Refusal {
         let limit = window.limit ?? 0
         var reason = "\(window.name) token budget of sandbox '\(sandbox)' exceeded: \(window.used)/\(limit) used"
         if window.reserved > 0 { reason += ", \(window.reserved) reserved by calls in flight" }
