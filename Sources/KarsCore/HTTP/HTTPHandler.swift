@@ -63,25 +63,39 @@ package enum HTTPResponseError: Error, Equatable {
     case exchangeOver
 }
 
+/// A client's verified certificate, read once for all requests of a connection.
+package final class ClientCertificate: Sendable {
+    package let certificate: TLSCertificate
+
+    package init(_ certificate: TLSCertificate) { self.certificate = certificate }
+}
+
 /// A request as a handler sees it.
 package struct HTTPServerRequest: Sendable {
     package let head: HTTPRequestHead
     /// The other end; nil on a Unix-domain socket.
     package let peer: SocketAddress?
     package let isTLS: Bool
+    /// Behind a reference, because a request is copied often and most have none.
+    private let clientCertificate: ClientCertificate?
     /// When the head was complete.
     package let arrival: Instant
     private let exchange: any HTTPServerExchange
 
     package init(
-        head: HTTPRequestHead, peer: SocketAddress?, isTLS: Bool, arrival: Instant = .now(), exchange: any HTTPServerExchange
+        head: HTTPRequestHead, peer: SocketAddress?, isTLS: Bool, clientCertificate: ClientCertificate? = nil,
+        arrival: Instant = .now(), exchange: any HTTPServerExchange
     ) {
         self.head = head
         self.peer = peer
         self.isTLS = isTLS
+        self.clientCertificate = clientCertificate
         self.arrival = arrival
         self.exchange = exchange
     }
+
+    /// The certificate that the client proved to hold and that the server's TLS context verified; nil without one.
+    package var peerCertificate: TLSCertificate? { clientCertificate?.certificate }
 
     /// The whole body. Reading stops, and the connection is closed after the answer, once it passes `maxBytes`.
     package func body(upTo maxBytes: Int) async throws(HTTPBodyError) -> [UInt8] {

@@ -8,6 +8,8 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
     private let shard: HTTPServerShard
     private let peer: SocketAddress?
     private let transport: StreamTransport
+    private let tls: TLSStreamCodec?
+    private var clientCertificate: ClientCertificate?
     private var machine: HTTP1ServerMachine
     /// Bytes that were read and not understood yet.
     private var input: [UInt8] = []
@@ -36,14 +38,15 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     /// On the loop's thread. Owns `descriptor` unless it throws.
-    init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, codec: (any StreamCodec)?) throws(SocketError) {
+    init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, tls: TLSStreamCodec?) throws(SocketError) {
         self.shard = shard
         self.peer = peer
         loop = shard.loop
         machine = HTTP1ServerMachine(limits: shard.limits)
         let relay = ConnectionRelay()
         transport = try StreamTransport(loop: loop, descriptor: descriptor, owner: relay)
-        if let codec { transport.protect(codec) }
+        self.tls = tls
+        if let tls { transport.protect(tls) }
     }
 
     /// Begins; called once.
@@ -63,7 +66,8 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
             let exchange = Exchange(self, announcedBodyBytes: machine.announcedBodyBytes)
             current = exchange
             let request = HTTPServerRequest(
-                head: head, peer: peer, isTLS: transport.isProtected, arrival: loop.now, exchange: exchange)
+                head: head, peer: peer, isTLS: transport.isProtected, clientCertificate: certificateOfClient(),
+                arrival: loop.now, exchange: exchange)
             isHandling = true
             var failure: (any Error)?
             do { try await shard.handler.handle(request, HTTPServerResponse(exchange: exchange)) } catch { failure = error }
@@ -73,6 +77,12 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
             guard await endExchange(failure) else { break }
         }
         await closeGracefully()
+    }
+
+    private func certificateOfClient() -> ClientCertificate? {
+        guard let tls else { return nil }
+        if clientCertificate == nil { clientCertificate = tls.peerCertificate.map(ClientCertificate.init) }
+        return clientCertificate
     }
 
     /// The next request's head; nil when there will be none.

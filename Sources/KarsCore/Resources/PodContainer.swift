@@ -322,7 +322,7 @@ package struct ResourceRequirements: ResourceValue {
         guard let object = json.objectValue else { throw ResourceError(path, "expected an object") }
         var quantities: [String: Quantity] = [:]
         for (name, value) in object.members {
-            guard let text = value.stringValue ?? value.intValue.map(String.init), let quantity = Quantity(text) else {
+            guard let text = value.stringValue ?? value.intValue.map(String.init), let quantity = Quantity(text), quantity >= .zero else {
                 throw ResourceError("\(path).\(name)", "expected a quantity such as 500m or 1Gi")
             }
             quantities[name] = quantity
@@ -336,42 +336,4 @@ package struct ResourceRequirements: ResourceValue {
         writer.write("limits", map: limits.mapValues(\.text))
         return writer.json
     }
-}
-
-/// An amount as Kubernetes writes it: `500m`, `2`, `64Mi`, `1e3`. Equality is by text.
-package struct Quantity: Equatable, Sendable {
-    package let text: String
-    /// In thousandths, rounded up, so that both `500m` and bytes are exact.
-    package let milli: Int
-
-    package init?(_ text: String) {
-        let suffixes: [(String, Int)] = [
-            ("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("k", 1_000), ("M", 1_000_000),
-            ("G", 1_000_000_000), ("T", 1_000_000_000_000),
-        ]
-        var digits = Substring(text), scale = 1_000
-        if digits.hasSuffix("m") {
-            digits = digits.dropLast()
-            scale = 1
-        } else if let (suffix, factor) = suffixes.first(where: { digits.hasSuffix($0.0) }) {
-            digits = digits.dropLast(suffix.count)
-            scale = factor * 1_000
-        }
-        let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let whole = Int(parts[0]), whole >= 0, digits.utf8.first != UInt8(ascii: "+") else { return nil }
-        var (value, overflow) = whole.multipliedReportingOverflow(by: scale)
-        if overflow { return nil }
-        if parts.count == 2 {
-            guard (1...9).contains(parts[1].count), let fraction = Int(parts[1]), fraction >= 0 else { return nil }
-            let unit = (0..<parts[1].count).reduce(1) { product, _ in product * 10 }
-            let (product, tooLarge) = fraction.multipliedReportingOverflow(by: scale)
-            if tooLarge { return nil }
-            value += (product + unit - 1) / unit
-        }
-        self.text = text
-        milli = value
-    }
-
-    /// Whole units, rounded up: bytes for memory.
-    package var units: Int { milli / 1_000 + (milli % 1_000 == 0 ? 0 : 1) }
 }

@@ -28,7 +28,7 @@ package struct Volume: ResourceValue {
             }
             var limit: Quantity?
             if let text = try inner.text("sizeLimit") {
-                guard let quantity = Quantity(text) else {
+                guard let quantity = Quantity(text), quantity >= .zero else {
                     throw ResourceError(inner.location("sizeLimit"), "expected a quantity such as 1Gi")
                 }
                 limit = quantity

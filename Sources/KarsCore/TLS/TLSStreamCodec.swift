@@ -46,6 +46,8 @@ final class TLSStreamCodec: StreamCodec {
     }
 
     func close() { engine.close() }
+    /// The peer's verified certificate, once the handshake is complete.
+    var peerCertificate: TLSCertificate? { engine.peerCertificate }
     var isReady: Bool { engine.isHandshakeComplete }
     var hasOutgoing: Bool { engine.hasOutgoing }
     func takeOutgoing() -> [UInt8] { engine.takeOutgoing() }

@@ -56,15 +56,6 @@ import Testing
         let error = #expect(throws: ResourceError.self) { try Pod(reading: json) }
         #expect(error?.description == message)
     }
-
-    @Test(arguments: [
-        ("500m", 500), ("2", 2_000), ("1.5", 1_500), ("64Mi", 67_108_864_000), ("1k", 1_000_000), ("0.1Gi", 107_374_182_400),
-        ("0", 0),
-    ])
-    func `quantities count in thousandths`(text: String, milli: Int) { #expect(Quantity(text)?.milli == milli) }
-
-    @Test(arguments: ["", "-1", "+1", "m", "1.", ".5", "1.2.3", "9999999999999Ti", "1 Gi", "1E"])
-    func `what is no quantity is refused`(text: String) { #expect(Quantity(text) == nil) }
 }
 
 extension String {

@@ -36,6 +36,25 @@ struct ServedResource: Sendable {
     var selectableFields: [String] = []
     /// Built-in kinds answer some mistakes otherwise than custom ones (405 against 400 or 409, see the recordings).
     var isCustom = false
+    /// What `metadata.name` must look like.
+    var nameRule = NameRule.subdomain
+    /// How objects are kept when not as this version serves them; nil: as they are, under the group and the resource.
+    var storage: StoredForm?
+    /// Whether PUT to an absent name creates the object (Lease does).
+    var createsOnUpdate = false
+    /// Whether PUT without `metadata.resourceVersion` overwrites; most built-in kinds allow it, custom ones never.
+    var allowsUnconditionalUpdate = true
+}
+
+/// A collection that several served resources share: Events of both groups, versions of one custom resource.
+struct StoredForm: Sendable {
+    /// The group and resource under which objects are kept.
+    var group: String
+    var resource: String
+    /// From the served form to the kept one.
+    var store: @Sendable (JSONObject) -> JSONObject
+    /// From the kept form to the served one.
+    var serve: @Sendable (JSONObject) -> JSONObject
 }
 
 /// The rules of one kind that a schema cannot say. All functions are pure; `object` has passed the schema.

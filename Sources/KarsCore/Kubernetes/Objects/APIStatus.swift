@@ -70,12 +70,14 @@ extension APIStatus {
     }
 
     package static func notFound(_ resource: GroupVersionResource, name: String) -> APIStatus {
-        APIStatus(code: 404, reason: .notFound, message: "\(resource.qualified) \"\(name)\" not found", about: resource, name: name)
+        APIStatus(
+            code: 404, reason: .notFound, message: "\(resource.qualified) \"\(name)\" not found", about: resource, name: name)
     }
 
     package static func alreadyExists(_ resource: GroupVersionResource, name: String) -> APIStatus {
         APIStatus(
-            code: 409, reason: .alreadyExists, message: "\(resource.qualified) \"\(name)\" already exists", about: resource, name: name)
+            code: 409, reason: .alreadyExists, message: "\(resource.qualified) \"\(name)\" already exists", about: resource,
+            name: name)
     }
 
     /// Optimistic locking failed, or a precondition.
@@ -117,7 +119,8 @@ extension APIStatus {
         return status
     }
     package static func methodNotAllowed() -> APIStatus {
-        APIStatus(code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource")
+        APIStatus(
+            code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource")
     }
 }
 
@@ -125,7 +128,8 @@ extension APIStatus {
     /// Reads a body of kind `Status`; nil for anything else.
     package init?(reading json: JSON) {
         guard json["kind"]?.stringValue == "Status", let code = json["code"]?.intValue else { return nil }
-        self.init(code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
+        self.init(
+            code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
         guard let details = json["details"] else { return }
         name = details["name"]?.stringValue
         group = details["group"]?.stringValue
@@ -134,7 +138,8 @@ extension APIStatus {
         retryAfterSeconds = details["retryAfterSeconds"]?.intValue
         causes = (details["causes"]?.arrayValue ?? []).map {
             Cause(
-                reason: $0["reason"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "", field: $0["field"]?.stringValue)
+                reason: $0["reason"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "",
+                field: $0["field"]?.stringValue)
         }
     }
 

@@ -1,0 +1,80 @@
+import KarsCore
+
+/// `POST …/serviceaccounts/NAME/token`.
+struct TokenRequestHandler: SubresourceHandler {
+    let tokens: ServiceAccountTokens
+
+    var methods: Set<HTTPMethod> { [.post] }
+
+    func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
+        let account = ServiceAccountName(namespace: info.namespace ?? "", name: info.name ?? "")
+        do throws(APIStatus) {
+            let object = try await RequestBody.object(of: request)
+            let answer = try tokens.issue(object, for: account, now: info.now)
+            try? await response.send(
+                status: 201, headers: ["content-type": "application/json"], body: JSON.object(answer).encoded())
+        } catch {
+            try? await response.send(
+                status: error.code, headers: ["content-type": "application/json"], body: error.json.encoded())
+        }
+    }
+}
+
+/// `TokenReview`: whether a bearer token is good, and whose it is.
+struct TokenReviews: VirtualResource {
+    let tokens: ServiceAccountTokens
+
+    func create(_ object: JSONObject, _ info: RequestInfo) async throws(APIStatus) -> JSONObject {
+        let spec = object["spec"]
+        let audiences = (spec?["audiences"]?.arrayValue ?? []).compactMap(\.stringValue)
+        var answer = object
+        answer.metadata = [:]
+        guard let token = spec?["token"]?.stringValue, !token.isEmpty else {
+            throw .invalid(
+                group: "authentication.k8s.io", kind: "TokenReview", name: "",
+                [.required("spec.token", "token is required for TokenReview in authentication")])
+        }
+        do throws(ServiceAccountTokens.Failure) {
+            let reviewed = try tokens.review(token, audiences: audiences, now: info.now)
+            answer["status"] = [
+                "authenticated": true, "user": .object(reviewed.user.json),
+                "audiences": .array(reviewed.audiences.map(JSON.string)),
+            ]
+        } catch {
+            let reason =
+                switch error {
+                case .invalid(let reason): reason
+                case .wrongAudience(let own, let wanted):
+                    "[invalid bearer token, token audiences \(list(own)) is invalid for the target audiences \(list(wanted))]"
+                }
+            answer["status"] = ["user": [:], "error": .string(reason)]
+        }
+        return answer
+    }
+
+    private func list(_ texts: [String]) -> String { "[" + texts.map { "\"\($0)\"" }.joined(separator: " ") + "]" }
+}
+
+/// `SelfSubjectReview`: who the server takes the caller for.
+struct SelfSubjectReviews: VirtualResource {
+    func create(_ object: JSONObject, _ info: RequestInfo) async throws(APIStatus) -> JSONObject {
+        var answer = object
+        answer.metadata = ["creationTimestamp": .string(UTCTime(seconds: info.now.seconds).rfc3339)]
+        answer["status"] = ["userInfo": .object(info.user.json)]
+        return answer
+    }
+}
+
+extension UserInfo {
+    /// As authentication/v1 has it.
+    var json: JSONObject {
+        var object: JSONObject = ["username": .string(name)]
+        object["uid"] = uid.map(JSON.string)
+        if !groups.isEmpty { object["groups"] = .array(groups.map(JSON.string)) }
+        if !extra.isEmpty {
+            object["extra"] = .object(
+                JSONObject(extra.sorted { $0.key < $1.key }.map { ($0.key, .array($0.value.map(JSON.string))) }))
+        }
+        return object
+    }
+}
