@@ -26,6 +26,8 @@ let package = Package(
             name: "CYAML", path: "Sources/CLibs/YAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(
             name: "CZlib", path: "Sources/CLibs/Zlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CLibs/SQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "CLinux", path: "Sources/CLibs/Linux"),
 
         .target(
@@ -33,7 +35,7 @@ let package = Package(
         .executableTarget(
             name: "Kars",
             dependencies: [
-                "KarsCore", "CLinux",
+                "KarsCore", "CLinux", "CSQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],

@@ -52,6 +52,11 @@ package final class BlockingQueue: @unchecked Sendable {
         return try result.get()
     }
 
+    /// As `run`, without waiting for the end.
+    package func start(_ body: @escaping @Sendable () -> Void) throws(Full) {
+        guard add(body) else { throw Full(limit: maxWaiting) }
+    }
+
     private func add(_ call: @escaping @Sendable () -> Void) -> Bool {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }

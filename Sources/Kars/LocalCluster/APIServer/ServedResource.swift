@@ -59,6 +59,8 @@ struct StoredForm: Sendable {
 
 /// The rules of one kind that a schema cannot say. All functions are pure; `object` has passed the schema.
 protocol ResourceStrategy: Sendable {
+    /// Defaults that no schema can say; their fields belong to whoever wrote the object, as those of the schema do.
+    func applyDefaults(to object: inout JSONObject)
     /// Sets what the server decides at creation and clears what the client may not set (for instance `status`).
     func prepareForCreate(_ object: inout JSONObject, _ request: RequestInfo)
     /// Carries over what an update may not touch.
@@ -67,6 +69,10 @@ protocol ResourceStrategy: Sendable {
     func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError]
     /// Texts for `Warning` headers.
     func warnings(for object: JSONObject) -> [String]
+}
+
+extension ResourceStrategy {
+    func applyDefaults(to object: inout JSONObject) {}
 }
 
 /// One printed column (`TableColumnDefinition` of meta/v1) and how its cell is made.

@@ -3,7 +3,9 @@ import KarsCore
 /// Backups of the cluster's state: one file, made beside a cluster that runs or not.
 enum ClusterBackup {
     static func write(_ directory: ClusterDirectory, to file: String) async throws {
-        guard Files.exists(directory.databasePath) else { throw ClusterError(.failed, "there is no cluster in \(directory.path)") }
+        guard Files.exists(directory.databasePath) else {
+            throw ClusterError(.failed, "there is no cluster in \(directory.path)")
+        }
         guard !Files.exists(file) else { throw ClusterError(.failed, "\(file) exists already") }
         // A reader of its own: SQLite lets it see one consistent state while the server goes on writing.
         try ObjectStore.copy(directory.databasePath, to: file)

@@ -70,6 +70,12 @@ package struct JSONNumber: Sendable {
             isNegative: isNegative, digits: String(decoding: significant.dropLast(trailing), as: UTF8.self), exponent: sum)
     }
 
+    /// One text for all spellings of a number, another for every other number: `12e1` for `120`, `1.2e2` and `120.0`.
+    var exactText: String {
+        guard let decimal else { return lexeme }
+        return "\(decimal.isNegative ? "-" : "")\(decimal.digits)e\(decimal.exponent)"
+    }
+
     // MARK: ECMAScript form
 
     /// ECMA-262 Number::toString, which RFC 8785 §3.2.2.3 prescribes: Swift's shortest digits, laid out ECMAScript's way.

@@ -51,6 +51,10 @@ package struct APIStatus: Error, Equatable, Sendable, CustomStringConvertible {
     package var uid: String?
     package var causes: [Cause] = []
     package var retryAfterSeconds: Int?
+    /// `metadata.continue` of an expired list: goes on at the newest version.
+    package var continueToken: String?
+    /// The refusals that name no object carry empty details.
+    package var showsEmptyDetails = false
 
     package init(code: Int, reason: Reason, message: String) {
         self.code = code
@@ -70,14 +74,12 @@ extension APIStatus {
     }
 
     package static func notFound(_ resource: GroupVersionResource, name: String) -> APIStatus {
-        APIStatus(
-            code: 404, reason: .notFound, message: "\(resource.qualified) \"\(name)\" not found", about: resource, name: name)
+        APIStatus(code: 404, reason: .notFound, message: "\(resource.qualified) \"\(name)\" not found", about: resource, name: name)
     }
 
     package static func alreadyExists(_ resource: GroupVersionResource, name: String) -> APIStatus {
         APIStatus(
-            code: 409, reason: .alreadyExists, message: "\(resource.qualified) \"\(name)\" already exists", about: resource,
-            name: name)
+            code: 409, reason: .alreadyExists, message: "\(resource.qualified) \"\(name)\" already exists", about: resource, name: name)
     }
 
     /// Optimistic locking failed, or a precondition.
@@ -119,8 +121,18 @@ extension APIStatus {
         return status
     }
     package static func methodNotAllowed() -> APIStatus {
-        APIStatus(
-            code: 405, reason: .methodNotAllowed, message: "the server does not allow this method on the requested resource")
+        bare(405, .methodNotAllowed, "the server does not allow this method on the requested resource")
+    }
+    /// A resource that a known group does not have.
+    package static func unknownResource() -> APIStatus { bare(404, .notFound, "the server could not find the requested resource") }
+    /// A patch that does not fit the object.
+    package static func unprocessable() -> APIStatus {
+        bare(422, .invalid, "the server rejected our request due to an error in our request")
+    }
+    package static func bare(_ code: Int, _ reason: Reason, _ message: String) -> APIStatus {
+        var status = APIStatus(code: code, reason: reason, message: message)
+        status.showsEmptyDetails = true
+        return status
     }
 }
 
@@ -128,9 +140,10 @@ extension APIStatus {
     /// Reads a body of kind `Status`; nil for anything else.
     package init?(reading json: JSON) {
         guard json["kind"]?.stringValue == "Status", let code = json["code"]?.intValue else { return nil }
-        self.init(
-            code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
+        self.init(code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
+        continueToken = json["metadata"]?["continue"]?.stringValue
         guard let details = json["details"] else { return }
+        showsEmptyDetails = details.objectValue?.isEmpty == true
         name = details["name"]?.stringValue
         group = details["group"]?.stringValue
         kind = details["kind"]?.stringValue
@@ -138,8 +151,7 @@ extension APIStatus {
         retryAfterSeconds = details["retryAfterSeconds"]?.intValue
         causes = (details["causes"]?.arrayValue ?? []).map {
             Cause(
-                reason: $0["reason"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "",
-                field: $0["field"]?.stringValue)
+                reason: $0["reason"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "", field: $0["field"]?.stringValue)
         }
     }
 
@@ -161,10 +173,11 @@ extension APIStatus {
         }
         details["retryAfterSeconds"] = retryAfterSeconds.map { JSON.int($0) }
         var object: JSONObject = [
-            "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure", "message": .string(message),
+            "kind": "Status", "apiVersion": "v1", "metadata": continueToken.map { ["continue": .string($0)] } ?? [:],
+            "status": "Failure", "message": .string(message),
         ]
         if reason != .unknown { object["reason"] = .string(reason.rawValue) }
-        if !details.isEmpty { object["details"] = .object(details) }
+        if !details.isEmpty || showsEmptyDetails { object["details"] = .object(details) }
         object["code"] = .int(code)
         return .object(object)
     }
