@@ -108,7 +108,7 @@ struct ServiceAccountTokens: Sendable {
         let expiry = now.seconds + Int64(seconds)
         var claims = ServiceAccountClaims(
             account: name, accountUID: account.uid ?? "", audiences: audiences, issuer: issuer, issuedAt: now.seconds,
-            expiresAt: expiry, identifier: UUIDText.random())
+            expiresAt: expiry, identifier: Identifier.uuid())
         if let bound = spec?["boundObjectRef"], !bound.isNull { try bind(&claims, to: bound) }
         var answered = request
         answered["apiVersion"] = "authentication.k8s.io/v1"

@@ -11,6 +11,9 @@ struct ClusterIdentity: Sendable {
     static let renewBefore = Duration.seconds(30 * 86_400)
     static let clusterDNSName = "kubernetes.default.svc.cluster.local"
 
+    /// Of the cluster, its user and its context in a kubeconfig.
+    static let contextName = "kars-local"
+
     let authorityPEM: [UInt8]
     let server: TLSContext.Identity
     let administrator: TLSContext.Identity
@@ -82,7 +85,7 @@ struct ClusterIdentity: Sendable {
     }
 
     /// A kubeconfig for the administrator, everything inside it.
-    func kubeconfig(server url: String, name: String = "kars-local") -> JSON {
+    func kubeconfig(server url: String, name: String = contextName) -> JSON {
         func data(_ bytes: [UInt8]) -> JSON { .string(Base64.encode(bytes)) }
         return [
             "apiVersion": "v1", "kind": "Config", "current-context": .string(name), "preferences": [:],

@@ -7,16 +7,17 @@ struct TokenRequestHandler: SubresourceHandler {
     var methods: Set<HTTPMethod> { [.post] }
 
     func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
-        let account = ServiceAccountName(namespace: info.namespace ?? "", name: info.name ?? "")
-        do throws(APIStatus) {
-            let object = try await RequestBody.object(of: request)
-            let answer = try tokens.issue(object, for: account, now: info.now)
-            try? await response.send(
-                status: 201, headers: ["content-type": "application/json"], body: JSON.object(answer).encoded())
-        } catch {
-            try? await response.send(
-                status: error.code, headers: ["content-type": "application/json"], body: error.json.encoded())
+        var exchange = APIExchange(request: request, response: response, now: info.now)
+        try exchange.negotiate([])
+        let (bytes, type) = try await exchange.body()
+        let body: JSON
+        do throws(RequestBody.BodyFault) { body = try RequestBody.value(bytes, type).0 } catch {
+            throw APIStatus.badRequest("the object provided is unrecognized (must be of type TokenRequest): \(error.text)")
         }
+        guard let object = body.objectValue else { throw APIStatus.badRequest("a TokenRequest is an object") }
+        let account = ServiceAccountName(namespace: info.namespace ?? "", name: info.name ?? "")
+        let answer = try tokens.issue(object, for: account, now: info.now)
+        try await exchange.answer(APIAnswer(status: 201, .json(.object(answer))))
     }
 }
 
