@@ -107,6 +107,9 @@ extension UTCTime {
     /// `YYYY-MM-DDTHH:MM:SS.mmmZ`, rounded down.
     package var rfc3339Milliseconds: String { String(decoding: text(fractionDigits: 3), as: UTF8.self) }
 
+    /// `YYYY-MM-DDTHH:MM:SS.mmmmmmZ`, rounded down: `MicroTime` of Kubernetes.
+    package var rfc3339Microseconds: String { String(decoding: text(fractionDigits: 6), as: UTF8.self) }
+
     /// Reads an RFC 3339 §5.6 date-time with any offset; nil for anything else. A leap second counts as the next second.
     package init?(rfc3339 text: some StringProtocol) {
         var reader = DigitReader(bytes: Array(text.utf8))
@@ -135,6 +138,7 @@ extension UTCTime {
         self.init(seconds: date.daysSinceEpoch * 86_400 + Int64(ofDay), nanoseconds: Int32(nanoseconds))
     }
 
+    /// `fractionDigits` is 0, 3 or 6.
     private func text(fractionDigits: Int) -> [UInt8] {
         let date = date
         let ofDay = Int(seconds - day * 86_400)
@@ -158,9 +162,9 @@ extension UTCTime {
         append(ofDay / 60 % 60, digits: 2)
         text.append(UInt8(ascii: ":"))
         append(ofDay % 60, digits: 2)
-        if fractionDigits == 3 {
+        if fractionDigits > 0 {
             text.append(UInt8(ascii: "."))
-            append(Int(nanoseconds) / 1_000_000, digits: 3)
+            append(Int(nanoseconds) / (fractionDigits == 3 ? 1_000_000 : 1_000), digits: fractionDigits)
         }
         text.append(UInt8(ascii: "Z"))
         return text

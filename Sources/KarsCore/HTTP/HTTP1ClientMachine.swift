@@ -43,6 +43,8 @@ struct HTTP1ClientMachine {
         case chunked(ChunkedDecoder)
         case untilClose
         case complete
+        /// The connection carries another protocol from here on.
+        case upgraded
         case failed
     }
 
@@ -52,6 +54,7 @@ struct HTTP1ClientMachine {
     private var method = HTTPMethod.get
     private var interim = 0
     private var closes = false
+    private var asksForUpgrade = false
 
     init(limits: Limits) { self.limits = limits }
 
@@ -79,7 +82,8 @@ struct HTTP1ClientMachine {
         }
         try HTTP1Encoder.request(
             request.method, target: request.url.target, host: request.url.authority, headers: request.headers,
-            announcing: announced, close: close, into: &out)
+            announcing: announced, close: close, upgrade: request.upgrade, into: &out)
+        asksForUpgrade = request.upgrade != nil
         method = request.method
         closes = close
         interim = 0
@@ -134,8 +138,13 @@ struct HTTP1ClientMachine {
                 return .needMoreBytes(consumed: consumed)
             }
             consumed += count
-            // Nobody here asks for another protocol; one that is begun all the same is not HTTP any more.
-            guard head.status != 101 else { throw .invalidStatusLine }
+            if head.status == 101 {
+                // A protocol that nobody asked for is begun all the same: what follows is not HTTP any more.
+                guard asksForUpgrade, output == .sent else { throw .invalidStatusLine }
+                input = .upgraded
+                closes = true
+                return .head(head, consumed: consumed)
+            }
             if head.status < 200 {
                 interim += 1
                 guard interim <= limits.maxInterimResponses else {
@@ -194,7 +203,7 @@ struct HTTP1ClientMachine {
             }
         case .untilClose: return bytes.count > 0 ? .data(0..<bytes.count) : .needMoreBytes(consumed: 0)
         case .complete: return .end(consumed: 0)
-        case .failed, .idle, .head: throw .unexpectedEnd
+        case .failed, .idle, .head, .upgraded: throw .unexpectedEnd
         }
     }
 
@@ -205,11 +214,14 @@ struct HTTP1ClientMachine {
         case .untilClose, .complete:
             input = .complete
             return true
-        case .idle, .head, .length, .chunked, .failed:
+        case .idle, .head, .length, .chunked, .upgraded, .failed:
             input = .failed
             return false
         }
     }
+
+    /// Whether the server has changed to the protocol that the request asked for.
+    var isUpgraded: Bool { if case .upgraded = input { true } else { false } }
 
     var isResponseComplete: Bool { if case .complete = input { true } else { false } }
 

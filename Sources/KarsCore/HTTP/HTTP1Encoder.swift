@@ -66,7 +66,7 @@ enum HTTP1Encoder {
     /// `host` is added when the headers have none; framing fields in `headers` are left out.
     static func request(
         _ method: HTTPMethod, target: String, host: String, headers: HTTPHeaders, announcing body: Announcement, close: Bool,
-        into out: inout [UInt8]
+        upgrade: String? = nil, into out: inout [UInt8]
     ) throws(Failure) {
         if let name = headers.malformedName { throw .malformedField(name) }
         out.reserveCapacity(out.count + headers.bytes.count + 4 * headers.count + target.utf8.count + host.utf8.count + 120)
@@ -89,12 +89,20 @@ enum HTTP1Encoder {
             for field in headers.fields {
                 switch field.known {
                 case .contentLength, .transferEncoding, .connection, .keepAlive, .expect: continue
+                case .upgrade where upgrade != nil: continue
                 default: append(field, of: bytes, to: &out)
                 }
             }
         }
         append(body, to: &out)
-        if close { out.append("connection: close\r\n") }
+        if let upgrade {
+            guard !upgrade.isEmpty, upgrade.utf8.allSatisfy(\.isTokenCharacter) else { throw .malformedField("upgrade") }
+            out.append("connection: upgrade\r\nupgrade: ")
+            out.append(contentsOf: upgrade.utf8)
+            out.append("\r\n")
+        } else if close {
+            out.append("connection: close\r\n")
+        }
         out.append("\r\n")
     }
 

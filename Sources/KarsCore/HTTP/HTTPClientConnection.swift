@@ -85,6 +85,7 @@ actor HTTPClientConnection: PollClient {
             upload = Task(executorPreference: loop) { [number] in await self.upload(next, of: number) }
         }
         guard let head = await responseHead() else { return .failure(failure ?? Self.cancelled) }
+        if machine.isUpgraded { return .success(HTTPClientResponse(head: head, upgraded: handOver())) }
         state = .readingBody
         readDeadline = nil
         let first = takeBody()
@@ -92,6 +93,22 @@ actor HTTPClientConnection: PollClient {
         let exchange = HTTPClientExchange(self, number: number, url: request.url, first: first, isOver: isOver)
         if isOver { endExchange() }
         return .success(HTTPClientResponse(head: head, source: exchange))
+    }
+
+    /// The socket leaves this connection, which is over, with every byte that came after the head.
+    private func handOver() -> ByteStream {
+        let relay = StreamRelay()
+        transport.handOver(to: relay)
+        let stream = ByteStream(
+            transport: transport, relay: relay, peer: Socket.peerAddress(transport.descriptor),
+            unread: Array(input[inputStart...]))
+        (input, inputStart) = ([], 0)
+        relay.flushFirst()
+        state = .closed
+        loop.disarm(timer)
+        timer.fire = nil
+        pool.assumeIsolated { $0.ended(self, wasIdle: false) }
+        return stream
     }
 
     private static let cancelled = HTTPClientFailure(.cancelled, "the exchange was given up")

@@ -19,6 +19,12 @@ package struct HTTPClientRequest: Sendable {
     package var connectTo: SocketAddress?
     /// Returns a connected stream socket, which the client then owns. Such connections are used once and not pooled.
     package var connect: (@Sendable () async throws -> CInt)?
+    /// What the server's certificate must be for when that is not the host of `url`.
+    package var serverName: String?
+    /// Go through a tunnel of this proxy. Not together with `connectTo` or `connect`.
+    package var proxy: HTTPProxy?
+    /// A protocol to change to (RFC 9110 §7.8). When the server agrees, the response has status 101 and is `upgraded`.
+    package var upgrade: String?
 
     package init(
         method: HTTPMethod = .get, url: HTTPURL, headers: HTTPHeaders = HTTPHeaders(), body: Body = .none,
@@ -115,11 +121,20 @@ package protocol HTTPResponseBodySource: Actor {
 /// A response whose body is read as it comes. Dropping it before the end closes the connection, so that the server stops.
 package final class HTTPClientResponse: Sendable {
     package let head: HTTPResponseHead
+    /// The connection, once the server has changed to the protocol that the request asked for. The caller's to close.
+    package let upgraded: ByteStream?
     private let source: any HTTPResponseBodySource
 
     package init(head: HTTPResponseHead, source: any HTTPResponseBodySource) {
         self.head = head
         self.source = source
+        upgraded = nil
+    }
+
+    init(head: HTTPResponseHead, upgraded: ByteStream) {
+        self.head = head
+        self.upgraded = upgraded
+        source = NoResponseBody()
     }
 
     deinit { source.cancel() }
@@ -143,4 +158,10 @@ package final class HTTPClientResponse: Sendable {
 
     /// Closes the connection unless the body was read to its end.
     package func cancel() { source.cancel() }
+}
+
+/// The body of a response that has none: what follows the head is another protocol.
+private actor NoResponseBody: HTTPResponseBodySource {
+    func nextBodyPart() -> [UInt8]? { nil }
+    nonisolated func cancel() {}
 }

@@ -4,12 +4,16 @@ struct HTTPClientOriginKey: Hashable {
     let host: String
     let port: UInt16
     let address: SocketAddress?
+    let serverName: String?
+    let proxy: HTTPProxy?
 
     init(_ request: HTTPClientRequest) {
         scheme = request.url.scheme
         host = request.url.host
         port = request.url.port
         address = request.connectTo
+        serverName = request.serverName
+        proxy = request.proxy
     }
 }
 
@@ -91,6 +95,9 @@ actor HTTPClientPool {
     private func check(_ request: HTTPClientRequest) throws(HTTPClientFailure) {
         if isClosed { throw HTTPClientFailure(.cancelled, "the client was closed") }
         if let name = request.headers.malformedName { throw HTTPClientFailure(.invalidRequest, "malformed field \(name)") }
+        guard request.proxy == nil || (request.connectTo == nil && request.connect == nil) else {
+            throw HTTPClientFailure(.invalidRequest, "a proxy and another way to connect")
+        }
         guard request.method != .connect else { throw HTTPClientFailure(.invalidRequest, "CONNECT is not a request for here") }
         if case .stream(let length?, _) = request.body, length < 0 {
             throw HTTPClientFailure(.invalidRequest, "a negative length")
@@ -200,23 +207,39 @@ actor HTTPClientPool {
     }
 
     private func openStream(_ request: HTTPClientRequest, _ deadline: Instant) async throws(HTTPClientFailure) -> ByteStream {
+        guard let proxy = request.proxy else {
+            return try await openStream(host: request.url.host, port: request.url.port, address: request.connectTo, deadline)
+        }
+        let stream = try await openStream(host: proxy.host, port: proxy.port, address: nil, deadline)
+        do throws(StreamError) {
+            try await stream.openTunnel(
+                to: request.url, through: proxy, limits: limits.head, within: deadline.duration(since: .now()))
+        } catch {
+            await stream.close()
+            throw Self.failure(error)
+        }
+        return stream
+    }
+
+    private func openStream(
+        host: String, port: UInt16, address: SocketAddress?, _ deadline: Instant
+    ) async throws(HTTPClientFailure) -> ByteStream {
         do throws(StreamError) {
             let left = deadline.duration(since: .now())
-            if let address = request.connectTo { return try await ByteStream.connect(to: address, on: loop, within: left) }
-            if let ip = IPAddress(request.url.host) {
-                return try await ByteStream.connect(to: SocketAddress(ip, port: request.url.port), on: loop, within: left)
+            if let address { return try await ByteStream.connect(to: address, on: loop, within: left) }
+            if let ip = IPAddress(host) {
+                return try await ByteStream.connect(to: SocketAddress(ip, port: port), on: loop, within: left)
             }
         } catch {
             throw Self.failure(error)
         }
-        let host = request.url.host
         let addresses = try await race(until: deadline, .resolutionFailed) {
             try await Resolver.shared.resolve(host)
         } late: { _ in
         }
         do throws(StreamError) {
             return try await ByteStream.connect(
-                toAny: addresses, port: request.url.port, on: loop, within: deadline.duration(since: .now()))
+                toAny: addresses, port: port, on: loop, within: deadline.duration(since: .now()))
         } catch {
             throw Self.failure(error)
         }
@@ -229,7 +252,8 @@ actor HTTPClientPool {
         do throws(StreamError) {
             if request.url.scheme == .https, let tls {
                 let codec = try TLSStreamCodec.client(
-                    tls, serverName: Self.serverName(request.url.host), peer: "\(request.url.host):\(request.url.port)")
+                    tls, serverName: Self.serverName(request.serverName ?? request.url.host),
+                    peer: "\(request.url.host):\(request.url.port)")
                 try await stream.protect(codec, within: deadline.duration(since: .now()))
             }
             if isClosed { throw StreamError(.cancelled, "the client was closed") }

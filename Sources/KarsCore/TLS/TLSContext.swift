@@ -23,6 +23,9 @@ package final class TLSContext: @unchecked Sendable {
         case pem([UInt8])
         /// Exactly the certificate with this SHA-256 fingerprint, whatever its name, issuer and dates.
         case pinned(fingerprint: [UInt8])
+        /// Nobody is checked, and anybody between here and there can read and change everything. Only when a person asked for it
+        /// in so many words.
+        case unverified
     }
 
     /// A certificate with its chain, and its key.
@@ -59,6 +62,7 @@ package final class TLSContext: @unchecked Sendable {
             throw TLSError(.internalFailure, OpenSSLErrors.take().text)
         }
         var pin: Pin?
+        var verifies = true
         var certificate: TLSCertificate?
         do throws(TLSError) {
             guard kars_ssl_ctx_harden(context) == 1 else { throw TLSError(.internalFailure, OpenSSLErrors.take().text) }
@@ -66,6 +70,9 @@ package final class TLSContext: @unchecked Sendable {
             switch trust {
             case nil: SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
             case .system: try Self.trustSystem(context)
+            case .unverified:
+                SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
+                verifies = false
             case .pem(let bundle): try Self.trust(bundle, in: context, isServer: isServer)
             case .pinned(let fingerprint):
                 guard fingerprint.count == SHA256.byteCount else {
@@ -75,7 +82,7 @@ package final class TLSContext: @unchecked Sendable {
                 SSL_CTX_set_cert_verify_callback(context, verifyPin, Unmanaged.passUnretained(wanted).toOpaque())
                 pin = wanted
             }
-            if trust != nil {
+            if trust != nil, verifies {
                 SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (isServer ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nil)
             }
             if let alpn {
@@ -94,7 +101,7 @@ package final class TLSContext: @unchecked Sendable {
         self.certificate = certificate
         self.pin = pin
         protocols = alpn
-        verifiesServerName = pin == nil
+        verifiesServerName = verifies && pin == nil
     }
 
     deinit { SSL_CTX_free(handle) }
