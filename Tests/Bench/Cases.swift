@@ -1,6 +1,7 @@
 extension Bench {
     /// Every case, one line each, alphabetical.
     static let cases: [Case] = [
+        apply,
         blockList,
         crypto,
         evidence,

@@ -19,6 +19,7 @@ ROOT = HERE.parent.parent
 KARS = ROOT / ".build/release/kars"
 PUBLIC_ADDRESS = "11.22.33.44"
 PUBLIC_ADDRESS_6 = "2a0a:1:2::44"
+MODEL_KEY = "sk-the-real-key-0123456789"
 
 
 def needs_namespaces():
@@ -78,16 +79,17 @@ class Internet:
 class Kars:
     """The command line under test, with a home of its own."""
 
-    def __init__(self, internet, home, extra=None):
+    def __init__(self, internet, home, extra=None, binary=KARS):
         self.internet = internet
         self.home = home
+        self.binary = binary
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(home), "KARS_HOME": str(home / "kars"), "LANG": "C.UTF-8", **(extra or {}),
         }
 
     def __call__(self, *arguments, check=True, timeout=60, **options):
         result = self.internet.run(
-            [KARS, *arguments], capture_output=True, text=True, timeout=timeout, env=self.environment,
+            [self.binary, *arguments], capture_output=True, text=True, timeout=timeout, env=self.environment,
             stdin=options.pop("stdin", subprocess.DEVNULL if "input" not in options else None), **options)
         if check and result.returncode != 0:
             raise AssertionError(
@@ -113,6 +115,20 @@ class Kars:
     def close(self):
         for directory in (self.home / "kars/sandboxes").glob("*"):
             self("destroy", directory.name, "--yes", check=False)
+
+
+class ModelServer:
+    """An OpenAI-compatible server on the laptop's loopback that requires a key; see model_server.py."""
+
+    def __init__(self, internet, directory):
+        self.log_file = directory / "model.log"
+        port_file = directory / "port"
+        self.process = internet.popen([sys.executable, str(HERE / "model_server.py"), str(port_file), str(self.log_file), MODEL_KEY])
+        wait_until(lambda: port_file.exists() and port_file.read_text(), what="the model server")
+        self.url = f"http://127.0.0.1:{port_file.read_text()}/v1"
+
+    def log(self):
+        return [json.loads(line) for line in self.log_file.read_text().splitlines()] if self.log_file.exists() else []
 
 
 def sh(*command):

@@ -1,27 +1,12 @@
 """The unmodified openai package as a bring-your-own agent, against a model server that requires a key (acceptance 4, 5)."""
 import json
 import pathlib
-import subprocess
-import sys
 import tarfile
 
 import pytest
 
-from conftest import HERE, ROOT, wait_until
-
-KEY = "sk-the-real-key-0123456789"
-
-
-class ModelServer:
-    def __init__(self, internet, directory):
-        self.log_file = directory / "model.log"
-        port_file = directory / "port"
-        self.process = internet.popen([sys.executable, str(HERE / "model_server.py"), str(port_file), str(self.log_file), KEY])
-        wait_until(lambda: port_file.exists() and port_file.read_text(), what="the model server")
-        self.url = f"http://127.0.0.1:{port_file.read_text()}/v1"
-
-    def log(self):
-        return [json.loads(line) for line in self.log_file.read_text().splitlines()] if self.log_file.exists() else []
+from conftest import HERE, ROOT, ModelServer, wait_until
+from conftest import MODEL_KEY as KEY
 
 
 @pytest.fixture(scope="module")

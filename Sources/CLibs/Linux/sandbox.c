@@ -293,6 +293,21 @@ int kars_connect_loopback(uint16_t port, int timeout_ms) {
     return descriptor;
 }
 
+int kars_listen_loopback(uint16_t port, int six) {
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 long_form = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr *address = six ? (struct sockaddr *)&long_form : (struct sockaddr *)&four;
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    if (descriptor < 0) return -1;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
+        && bind(descriptor, address, six ? sizeof long_form : sizeof four) == 0 && listen(descriptor, 128) == 0)
+        return descriptor;
+    int saved = errno;
+    close(descriptor);
+    errno = saved;
+    return -1;
+}
+
 int kars_loopback_up(void) {
     struct ifreq request;
     memset(&request, 0, sizeof request);

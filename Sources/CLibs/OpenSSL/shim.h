@@ -54,6 +54,11 @@ static inline int kars_x509_add_extension(X509 *subject, X509 *issuer, int nid, 
     return ok;
 }
 
+// RFC 4514, with UTF-8 left readable as the RFC allows.
+static inline int kars_x509_name_print(BIO *out, const X509_NAME *name) {
+    return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0;
+}
+
 static inline int kars_general_name_count(const GENERAL_NAMES *names) { return sk_GENERAL_NAME_num(names); }
 
 static inline GENERAL_NAME *kars_general_name_at(const GENERAL_NAMES *names, int index) { return sk_GENERAL_NAME_value(names, index); }

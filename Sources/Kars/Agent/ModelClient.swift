@@ -23,6 +23,8 @@ struct ModelClient: Sendable {
     private let client: HTTPClient
 
     private static let maxErrorBytes = 64 * 1024
+    /// How long a tool call waits for a person where a rule wants an approval; shorter than the patience below.
+    private static let approvalWait = 120
 
     /// Patient with models, impatient with the router itself.
     static var httpConfig: HTTPClientConfig {
@@ -81,7 +83,9 @@ struct ModelClient: Sendable {
     func evaluate(_ action: String, tool: String) async -> Judgement {
         do {
             let response = try await post(
-                evaluation, ["action": .string(action), "context": ["tool": .string(tool)]], accept: "application/json")
+                evaluation,
+                ["action": .string(action), "context": ["tool": .string(tool)], "wait_secs": .int(Self.approvalWait)],
+                accept: "application/json")
             let body = try await response.body(upTo: Self.maxErrorBytes)
             let answer = try JSON(parsing: body)
             if response.head.status == 200, answer["allowed"]?.boolValue == true { return .allowed }

@@ -1,12 +1,6 @@
 import ArgumentParser
 import KarsCore
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
-
 /// `kars audit`: what people do with evidence. Needs the files only; no router, no network.
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -42,20 +36,20 @@ struct AuditTarget: ParsableArguments {
 
     func locate(_ environment: EnvironmentReader = .ofProcess()) throws -> Location {
         if let directory {
-            guard Files.exists(directory) else { throw AuditOutput.failure(.notFound, "\(directory) does not exist") }
+            guard Files.exists(directory) else { throw CommandFailure(.notFound, "\(directory) does not exist") }
             return Location(directory: directory, memory: nil, label: directory)
         }
         let name = name ?? ""
         guard let home = environment.text("KARS_HOME") ?? environment.text("HOME").map({ $0 + "/.kars" }) else {
-            throw AuditOutput.failure(.usage, "neither KARS_HOME nor HOME is set")
+            throw CommandFailure(.usage, "neither KARS_HOME nor HOME is set")
         }
         let sandbox = "\(home)/sandboxes/\(name)"
         guard Files.exists(sandbox) else {
-            throw AuditOutput.failure(.notFound, "there is no sandbox named '\(name)' under \(home)")
+            throw CommandFailure(.notFound, "there is no sandbox named '\(name)' under \(home)")
         }
         let directory = sandbox + "/state/router/audit"
         guard Files.exists(directory) else {
-            throw AuditOutput.failure(.notFound, "sandbox '\(name)' has no evidence yet (\(directory) does not exist)")
+            throw CommandFailure(.notFound, "sandbox '\(name)' has no evidence yet (\(directory) does not exist)")
         }
         return Location(directory: directory, memory: AuditMemory(path: sandbox + "/audit-verified.json"), label: name)
     }
@@ -87,12 +81,12 @@ struct AuditMemory {
             let json = try JSON(parsing: bytes)
             guard let key = json["public_key"]?.stringValue.flatMap({ Ed25519.PublicKey(evidenceText: $0) }),
                 let head = json["head"]?.stringValue.flatMap({ EvidenceVerifier.ExpectedHead($0) })
-            else { throw AuditOutput.failure(.failed, "\(path) does not hold a key and a head") }
+            else { throw CommandFailure(.failed, "\(path) does not hold a key and a head") }
             return Content(publicKey: key, head: head)
-        } catch let error as ExitCode {
-            throw error
+        } catch let failure as CommandFailure {
+            throw failure
         } catch {
-            throw AuditOutput.failure(.failed, "cannot read what was verified last: \(error)")
+            throw CommandFailure(.failed, "cannot read what was verified last: \(error)")
         }
     }
 
@@ -100,42 +94,5 @@ struct AuditMemory {
         guard let key = report.publicKey, report.records > 0 else { return }
         let json: JSON = ["public_key": .string(key), "head": .string("\(report.records - 1):\(report.headHash)")]
         try AtomicFile.write(json.encoded() + [UInt8(ascii: "\n")], to: path, mode: 0o600)
-    }
-}
-
-/// Data goes to standard output, everything else to standard error.
-enum AuditOutput {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
-
-    static func line(_ text: String) { write(text, to: STDOUT_FILENO) }
-
-    static func note(_ text: String) { write("kars: " + text, to: STDERR_FILENO) }
-
-    /// Says what went wrong; throw the result.
-    static func failure(_ status: ExitStatus, _ message: String) -> ExitCode {
-        note("error: " + message)
-        return status.exitCode
-    }
-
-    /// One line that cannot drive the terminal it is shown on.
-    static func safe(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || $0.movesTerminal ? " " : $0 }))
-    }
-
-    private static func write(_ text: String, to descriptor: Int32) {
-        var bytes = Array(text.utf8)[...]
-        bytes.append(UInt8(ascii: "\n"))
-        while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { buffer in
-                #if canImport(Glibc)
-                Glibc.write(descriptor, buffer.baseAddress, buffer.count)
-                #else
-                Darwin.write(descriptor, buffer.baseAddress, buffer.count)
-                #endif
-            }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return }  // The reader is gone (`| head`); there is nobody to tell.
-            bytes = bytes.dropFirst(count)
-        }
     }
 }

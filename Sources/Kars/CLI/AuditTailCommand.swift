@@ -35,8 +35,8 @@ struct AuditTailCommand: AsyncParsableCommand {
     @Flag(help: "The records themselves, one JSON object per line; the same as --output json.")
     var json = false
 
-    @Option(name: .shortAndLong, help: "text or json.")
-    var output: AuditOutput.Format = .text
+    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
+    var output: OutputFormat = .text
 
     static let maxLines = 10_000
 
@@ -52,9 +52,9 @@ struct AuditTailCommand: AsyncParsableCommand {
         do {
             let last = try tail.last(lines, where: isWanted)
             guard follow || !last.entries.isEmpty || last.malformed > 0 || isFiltered else {
-                throw AuditOutput.failure(.notFound, "\(location.directory) holds no evidence")
+                throw CommandFailure(.notFound, "\(location.directory) holds no evidence")
             }
-            if !asJSON { AuditOutput.line(Self.header) }
+            if !asJSON { Terminal.printLine(Self.header) }
             show(last)
             guard follow else { return }
             while !Task.isCancelled {
@@ -62,7 +62,7 @@ struct AuditTailCommand: AsyncParsableCommand {
                 show(try tail.following(where: isWanted))
             }
         } catch let error as FileError {
-            throw AuditOutput.failure(.failed, "cannot read the evidence: \(error)")
+            throw CommandFailure(.failed, "cannot read the evidence: \(error)")
         }
     }
 
@@ -76,10 +76,10 @@ struct AuditTailCommand: AsyncParsableCommand {
 
     private func show(_ batch: EvidenceTail.Batch) {
         for entry in batch.entries {
-            AuditOutput.line(asJSON ? String(decoding: entry.line, as: UTF8.self) : Self.row(entry.record))
+            Terminal.printLine(asJSON ? String(decoding: entry.line, as: UTF8.self) : Self.row(entry.record))
         }
         if batch.malformed > 0 {
-            AuditOutput.note("warning: \(batch.malformed) lines are no records; `kars audit verify` names the first")
+            Terminal.note("warning: \(batch.malformed) lines are no records; `kars audit verify` names the first")
         }
     }
 
@@ -95,7 +95,7 @@ struct AuditTailCommand: AsyncParsableCommand {
 
     private static func row(_ cells: [String]) -> String {
         let widths = [6, 24, 12, 20, 0]
-        return zip(cells.map(AuditOutput.safe), widths).map { cell, width in
+        return zip(cells.map(Terminal.safeLine), widths).map { cell, width in
             cell + String(repeating: " ", count: max(0, width - cell.count))
         }.joined(separator: "  ")
     }

@@ -30,8 +30,8 @@ struct AuditVerifyCommand: ParsableCommand {
     @Flag(help: "Fail when records follow the newest signed head, as after a crash.")
     var strict = false
 
-    @Option(name: .shortAndLong, help: "text or json.")
-    var output: AuditOutput.Format = .text
+    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
+    var output: OutputFormat = .text
 
     func validate() throws {
         if let expectHead, EvidenceVerifier.ExpectedHead(expectHead) == nil {
@@ -62,10 +62,10 @@ struct AuditVerifyCommand: ParsableCommand {
         do {
             bytes = try Files.read(publicKey, upTo: 4096)
         } catch {
-            throw AuditOutput.failure(.usage, "cannot read the public key: \(error)")
+            throw CommandFailure(.usage, "cannot read the public key: \(error)")
         }
         guard let key = Ed25519.PublicKey(evidenceText: String(decoding: bytes, as: UTF8.self)) else {
-            throw AuditOutput.failure(.usage, "\(publicKey): expected one line, ed25519: and 64 hexadecimal digits")
+            throw CommandFailure(.usage, "\(publicKey): expected one line, ed25519: and 64 hexadecimal digits")
         }
         return key
     }
@@ -74,38 +74,39 @@ struct AuditVerifyCommand: ParsableCommand {
         do {
             try location.memory?.save(report)
         } catch {
-            AuditOutput.note("warning: cannot remember what was verified: \(error)")
+            Terminal.note("warning: cannot remember what was verified: \(error)")
         }
     }
 
     private func show(_ report: EvidenceReport) {
         switch output {
-        case .json: AuditOutput.line(String(decoding: Self.json(report).encoded(pretty: true), as: UTF8.self))
+        case .json: Terminal.printLine(String(decoding: Self.json(report).encoded(pretty: true), as: UTF8.self))
         case .text:
             let files = report.logs == 1 ? "1 file" : "\(report.logs) files"
-            AuditOutput.line("the chain of \(AuditOutput.safe(report.sandbox)) holds: \(report.records) records in \(files)")
+            Terminal.printLine("the chain of \(Terminal.safeLine(report.sandbox)) holds: \(report.records) records in \(files)")
             if let first = report.firstTimestamp, let last = report.lastTimestamp {
-                AuditOutput.line("  from    \(first) to \(last)")
+                Terminal.printLine("  from    \(first) to \(last)")
             }
-            if report.records > 0 { AuditOutput.line("  head    \(report.records - 1):\(report.headHash)") }
+            if report.records > 0 { Terminal.printLine("  head    \(report.records - 1):\(report.headHash)") }
             if let key = report.publicKey {
-                AuditOutput.line("  signed  \(report.signedRecords) of \(report.records) records, \(report.heads) heads, \(key)")
-                AuditOutput.line("  state   \(report.isClosed ? "closed by its writer" : "open")")
+                Terminal.printLine(
+                    "  signed  \(report.signedRecords) of \(report.records) records, \(report.heads) heads, \(key)")
+                Terminal.printLine("  state   \(report.isClosed ? "closed by its writer" : "open")")
             }
-            for warning in report.warnings { AuditOutput.line("  note    \(warning)") }
+            for warning in report.warnings { Terminal.printLine("  note    \(warning)") }
         }
     }
 
-    private func show(_ fault: EvidenceFault, _ location: AuditTarget.Location, usedMemory: Bool) -> ExitCode {
+    private func show(_ fault: EvidenceFault, _ location: AuditTarget.Location, usedMemory: Bool) -> CommandFailure {
         let isMissing = fault.code == .notFound
-        if output == .json { AuditOutput.line(String(decoding: Self.json(fault).encoded(pretty: true), as: UTF8.self)) }
-        guard !isMissing else { return AuditOutput.failure(.notFound, fault.description) }
-        var message = "the chain of \(location.label) does not hold\n  \(AuditOutput.safe(fault.description))"
+        if output == .json { Terminal.printLine(String(decoding: Self.json(fault).encoded(pretty: true), as: UTF8.self)) }
+        guard !isMissing else { return CommandFailure(.notFound, fault.description) }
+        var message = "the chain of \(location.label) does not hold\n  \(Terminal.safeLine(fault.description))"
         if usedMemory, let memory = location.memory, [.expectedHead, .key].contains(fault.code) {
             message +=
                 "\n  compared with what was verified last, \(memory.path); remove that file only if you replaced the chain yourself"
         }
-        return AuditOutput.failure(.failed, message)
+        return CommandFailure(.failed, message)
     }
 
     static func json(_ report: EvidenceReport) -> JSON {

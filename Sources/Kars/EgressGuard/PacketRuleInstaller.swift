@@ -92,7 +92,10 @@ struct PacketRuleInstaller: Sendable {
         for table in rules.chains.map(\.table) {
             let result = try await run(name, ["-t", table], "")
             guard result.succeeded else {
-                throw PacketRuleError(.failed, "\(name) -t \(table) failed: \(Self.oneLine(result.errors))")
+                // It opens a raw socket, where the other back end speaks netlink.
+                let isDenied = tool.backend == "legacy" && result.errors.contains("you must be root")
+                let hint = isDenied ? " (the legacy back end needs CAP_NET_RAW beside CAP_NET_ADMIN)" : ""
+                throw PacketRuleError(.failed, "\(name) -t \(table) failed: \(Self.oneLine(result.errors))\(hint)")
             }
             text += result.output
         }
@@ -101,9 +104,7 @@ struct PacketRuleInstaller: Sendable {
 
     /// The rule on the line that the program complains about.
     private static func place(in text: String, from errors: String) -> String {
-        guard let range = errors.firstRange(of: "line "),
-            let number = Int(errors[range.upperBound...].prefix { $0.isNumber }), number > 0
-        else { return "" }
+        guard let rest = errors.text(after: "line "), let number = Int(rest.prefix { $0.isNumber }), number > 0 else { return "" }
         let lines = text.split(separator: "\n" as Character, omittingEmptySubsequences: false)
         guard number <= lines.count else { return "" }
         let rule = lines[number - 1]

@@ -26,7 +26,9 @@ final class Router: Sendable {
         try Files.createDirectories(config.stateDirectory, mode: 0o755)
         secrets = try RouterSecrets(config: config)
         metrics = Metrics()
-        let routerMetrics = RouterMetrics(in: metrics, sandbox: config.sandbox, models: [config.provider.model])
+        let routerMetrics = RouterMetrics(
+            in: metrics, sandbox: config.sandbox, models: [config.provider.model],
+            credentialKinds: Redactor.Kind.allCases.map(\.rawValue))
         var evidenceConfig = EvidenceConfig(
             directory: "\(config.stateDirectory)/audit", keyFile: "\(config.stateDirectory)/audit.key",
             sandbox: config.sandbox)
@@ -62,27 +64,34 @@ final class Router: Sendable {
         let agent = HTTPServer(config: Self.agentConfig, handler: try agentPlane(), group: group)
         try await agent.bind(SocketAddress(.loopbackV4, port: config.listeners.agentPort))
         var others: [HTTPServer] = []
+        var chores: [Housekeeping] = []
+        defer { for chore in chores { chore.stop() } }
         guard let podAddress = IPAddress(config.listeners.podAddress) else {
             throw RouterStartError("KARS_POD_ADDRESS: expected an IP address")
         }
         let observers = HTTPServer(config: Self.operatorConfig, handler: metricsPlane(), group: group)
         try await observers.bind(SocketAddress(podAddress, port: config.listeners.metricsPort))
         others.append(observers)
-        if let access = secrets.operatorAccess {
+        if let keys = secrets.operatorKeys {
+            let token = OperatorToken(keys.token)
             let operators = HTTPServer(
-                config: Self.operatorConfig, tls: try TLSContext.server(access.identity),
-                handler: operatorPlane(access.token), group: group)
+                config: Self.operatorConfig, tls: keys.context, handler: operatorPlane(token), group: group)
             try await operators.bind(SocketAddress(podAddress, port: config.listeners.operatorPort))
             others.append(operators)
+            let reloader = OperatorKeyReloader(
+                directory: config.secretsDirectory, signatures: secrets.operatorSignatures, token: token, server: operators,
+                log: log)
+            chores.append(Housekeeping(every: config.policies.pollInterval) { reloader.look() })
         } else {
             log.warn("operator.closed", ["reason": "admin-token, tls.crt or tls.key is not mounted"])
         }
         let service = try await EgressService.start(
             control: egress, judge: PipelineEgressJudge(pipeline: pipeline), settings: config.egress,
-            proxyPort: config.listeners.proxyPort, dnsPort: config.listeners.dnsPort, group: group, log: log)
+            proxyPort: config.listeners.proxyPort, dnsPort: config.listeners.dnsPort, group: group,
+            tunnels: pipeline.metrics.egressTunnels, log: log)
         reloader.start()
-        let housekeeping = Housekeeping(every: .seconds(1)) { [budget] in budget.flush() }
-        defer { housekeeping.stop() }
+        chores.append(Housekeeping(every: .seconds(1)) { [budget] in budget.flush() })
+        chores.append(Housekeeping(every: .seconds(5)) { [self] in saveEgress() })
         try record("router:started", "provider \(config.provider.kind.rawValue)")
         log.info(
             "router.ready",
@@ -94,6 +103,7 @@ final class Router: Sendable {
         await end()
 
         health.beginDraining()
+        pipeline.approvals.close()
         log.info("router.draining", ["deadline": .duration(config.limits.drain)])
         await agent.drain(within: config.limits.drain)
         await service.close()
@@ -105,9 +115,13 @@ final class Router: Sendable {
     /// Writes down what must not be lost. Blocking; the listeners are closed by now.
     private func close() {
         budget.flush()
-        do { try egress.saveIfNeeded() } catch { log.error("egress.save.failed", ["error": .error(error)]) }
+        saveEgress()
         do { try evidence.close() } catch { log.error("evidence.close.failed", ["error": .error(error)]) }
         log.info("router.stopped")
+    }
+
+    private func saveEgress() {
+        do { try egress.saveIfNeeded() } catch { log.error("egress.save.failed", ["error": .error(error)]) }
     }
 
     private func record(_ action: String, _ reason: String) throws(EvidenceError) {
@@ -147,7 +161,7 @@ final class Router: Sendable {
             transport: { [client] request throws(HTTPClientError) in try await client.send(request) })
     }
 
-    private func operatorPlane(_ token: Secret<[UInt8]>) -> OperatorPlane {
+    private func operatorPlane(_ token: OperatorToken) -> OperatorPlane {
         OperatorPlane(
             token: token, pipeline: pipeline, egress: egress, budget: budget, health: health, config: config,
             traces: traces, log: log)

@@ -16,6 +16,8 @@ struct RouterConfig: Sendable {
     /// What of a provider's annotations is reported: from which severity (`KARS_CONTENT_FLAG_MIN_SEVERITY`, default low), and
     /// graded categories that never are (`KARS_SUPPRESS_CONTENT_FLAGS`).
     var contentFlags: ContentFlags.Config
+    /// Answers are not searched for addresses to send something to, whatever the policy says (`KARS_SUPPRESS_EXFIL_URL`).
+    var suppressesExfiltrationURLs: Bool
     /// Where audit, budgets and egress state live (`KARS_STATE_DIR`, default /var/lib/kars). The router must own it.
     var stateDirectory: String
     /// Holds `admin-token`, `tls.crt`, `tls.key` and `model-key` (`KARS_SECRETS_DIR`, default /etc/kars/secrets).
@@ -108,6 +110,10 @@ struct RouterConfig: Sendable {
         var firstByteTimeout = Duration.seconds(120)
         /// Between two pieces of a streamed answer (`KARS_STREAM_IDLE_TIMEOUT_SECS`), 60 s. A stream as a whole has no limit.
         var streamIdleTimeout = Duration.seconds(60)
+        /// How long a model call waits for the approval that a rule wants before it is refused with its ticket
+        /// (`KARS_APPROVAL_WAIT_SECS`, default 60 s; 0 refuses at once). Within its time an approved ticket also lets the same
+        /// call pass that comes again.
+        var approvalWait = Duration.seconds(60)
         /// Time for running calls after SIGTERM: `SHUTDOWN_TIMEOUT_SECS`, else `TERMINATION_GRACE_PERIOD_SECS` less 5 but
         /// at least 10, else 25 s.
         var drain = Duration.seconds(25)
@@ -176,6 +182,7 @@ extension RouterConfig {
             learnsEgress: Self.learnsEgress(&reader),
             pollInterval: reader.milliseconds("KARS_POLICY_POLL_MS", in: 20...10_000, or: 200))
         egress = EgressSettings(reading: &reader)
+        // Without it nothing is quiet: questions for names under search domains are recorded one by one.
         if let text = try? Files.readIfPresent("/etc/resolv.conf", upTo: 64 << 10) {
             egress.searchDomains = EgressSettings.searchDomains(parsing: text)
         }
@@ -189,6 +196,7 @@ extension RouterConfig {
             daily: reader.integer("TOKEN_BUDGET_DAILY", in: 0...(1 << 50), or: 0),
             perRequest: reader.integer("TOKEN_BUDGET_PER_REQUEST", in: 0...(1 << 50), or: 0))
         contentFlags = Self.contentFlags(&reader)
+        suppressesExfiltrationURLs = reader.flag("KARS_SUPPRESS_EXFIL_URL", or: false)
         stateDirectory = reader.absolutePath("KARS_STATE_DIR", or: "/var/lib/kars")
         secretsDirectory = reader.absolutePath("KARS_SECRETS_DIR", or: "/etc/kars/secrets")
         loops = reader.integer("KARS_ROUTER_LOOPS", in: 1...64, or: 1)
@@ -270,6 +278,7 @@ extension RouterConfig.Limits {
         connectTimeout = reader.seconds("KARS_CONNECT_TIMEOUT_SECS", in: 1...300, or: 10)
         firstByteTimeout = reader.seconds("KARS_FIRST_BYTE_TIMEOUT_SECS", in: 1...3_600, or: 120)
         streamIdleTimeout = reader.seconds("KARS_STREAM_IDLE_TIMEOUT_SECS", in: 1...3_600, or: 60)
+        approvalWait = reader.seconds("KARS_APPROVAL_WAIT_SECS", in: 0...300, or: 60)
         let grace = reader.integer("TERMINATION_GRACE_PERIOD_SECS", in: 0...3_600, or: 0)
         let shutdown = reader.integer("SHUTDOWN_TIMEOUT_SECS", in: 0...3_600, or: 0)
         drain = .seconds(shutdown > 0 ? shutdown : grace > 0 ? max(grace - 5, 10) : 25)

@@ -20,7 +20,11 @@ package struct Backoff: Sendable, Equatable {
     package func pause(after failures: Int, using random: inout some RandomNumberGenerator) -> Duration {
         var seconds = initial.inSeconds
         let most = maximum.inSeconds
-        for _ in 1..<max(1, failures) where seconds < most { seconds *= factor }
+        var left = failures
+        while left > 1, seconds < most, factor > 1 {
+            seconds *= factor
+            left -= 1
+        }
         let shortened = min(seconds, most) * (1 - jitter * Double.random(in: 0...1, using: &random))
         return .nanoseconds(Int64(shortened * 1e9))
     }

@@ -217,6 +217,7 @@ extension EvidenceRecord {
     package var hasValidHash: Bool {
         encoded().withUnsafeBufferPointer { bytes in
             var scratch: [UInt8] = []
+            // What we have encoded and cannot read again does not hold.
             guard let line = try? EvidenceLine(parsing: bytes) else { return false }
             return line.hasValidHash(&scratch)
         }

@@ -155,7 +155,7 @@ struct EvidenceRecovery {
         var matches = false
         while let line = try reader.next() {
             guard line.end == head.offset else { continue }
-            let record = try? EvidenceLine(parsing: line.bytes)
+            let record = try? EvidenceLine(parsing: line.bytes)  // nil matches no head
             matches =
                 line.isTerminated && record?.seq == head.nextSeq - 1
                 && record?.hashDigits.elementsEqual(head.hash.utf8) == true

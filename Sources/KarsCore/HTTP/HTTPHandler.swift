@@ -25,6 +25,8 @@ package protocol HTTPServerExchange: Actor {
     func nextBodyPart() async throws(HTTPBodyError) -> [UInt8]?
     /// Bytes of the whole body when a length was announced.
     var announcedBodyBytes: Int? { get }
+    /// The leaf of the client's verified chain; nil when it was not asked for one.
+    var peerCertificate: TLSCertificate? { get async }
     func send(_ head: HTTPResponseHead, body: [UInt8]) async throws(HTTPResponseError)
     func start(_ head: HTTPResponseHead) async throws(HTTPResponseError)
     func write(_ bytes: [UInt8]) async throws(HTTPResponseError)
@@ -33,6 +35,9 @@ package protocol HTTPServerExchange: Actor {
 }
 
 extension HTTPServerExchange {
+    /// For exchanges without TLS.
+    package var peerCertificate: TLSCertificate? { nil }
+
     /// For exchanges without a connection to hand over.
     package func upgrade(_ head: HTTPResponseHead) async throws(HTTPResponseError) -> ByteStream { throw .outOfOrder }
 }
@@ -63,39 +68,29 @@ package enum HTTPResponseError: Error, Equatable {
     case exchangeOver
 }
 
-/// A client's verified certificate, read once for all requests of a connection.
-package final class ClientCertificate: Sendable {
-    package let certificate: TLSCertificate
-
-    package init(_ certificate: TLSCertificate) { self.certificate = certificate }
-}
-
 /// A request as a handler sees it.
 package struct HTTPServerRequest: Sendable {
     package let head: HTTPRequestHead
     /// The other end; nil on a Unix-domain socket.
     package let peer: SocketAddress?
     package let isTLS: Bool
-    /// Behind a reference, because a request is copied often and most have none.
-    private let clientCertificate: ClientCertificate?
     /// When the head was complete.
     package let arrival: Instant
     private let exchange: any HTTPServerExchange
 
     package init(
-        head: HTTPRequestHead, peer: SocketAddress?, isTLS: Bool, clientCertificate: ClientCertificate? = nil,
-        arrival: Instant = .now(), exchange: any HTTPServerExchange
+        head: HTTPRequestHead, peer: SocketAddress?, isTLS: Bool, arrival: Instant = .now(), exchange: any HTTPServerExchange
     ) {
         self.head = head
         self.peer = peer
         self.isTLS = isTLS
-        self.clientCertificate = clientCertificate
         self.arrival = arrival
         self.exchange = exchange
     }
 
-    /// The certificate that the client proved to hold and that the server's TLS context verified; nil without one.
-    package var peerCertificate: TLSCertificate? { clientCertificate?.certificate }
+    /// Who the client proved to be: the leaf of a chain that leads to one of the server's client authorities. Nil without
+    /// mutual TLS, where no certificate is asked for. The first look on a connection reads it, later ones cost little.
+    package var peerCertificate: TLSCertificate? { get async { await exchange.peerCertificate } }
 
     /// The whole body. Reading stops, and the connection is closed after the answer, once it passes `maxBytes`.
     package func body(upTo maxBytes: Int) async throws(HTTPBodyError) -> [UInt8] {

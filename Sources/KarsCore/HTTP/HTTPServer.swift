@@ -141,7 +141,7 @@ final class HTTPServerShard: @unchecked Sendable {
         }
         let made: HTTPServerConnection?
         do throws(SocketError) {
-            made = try HTTPServerConnection(shard: self, descriptor: descriptor, peer: peer, tls: codec)
+            made = try HTTPServerConnection(shard: self, descriptor: descriptor, peer: peer, codec: codec)
         } catch {
             // No memory for one more connection, in the kernel or here; this one is lost, others are not.
             Socket.discard(descriptor)

@@ -9,7 +9,6 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
     private let peer: SocketAddress?
     private let transport: StreamTransport
     private let tls: TLSStreamCodec?
-    private var clientCertificate: ClientCertificate?
     private var machine: HTTP1ServerMachine
     /// Bytes that were read and not understood yet.
     private var input: [UInt8] = []
@@ -38,16 +37,19 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     /// On the loop's thread. Owns `descriptor` unless it throws.
-    init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, tls: TLSStreamCodec?) throws(SocketError) {
+    init(shard: HTTPServerShard, descriptor: CInt, peer: SocketAddress?, codec: TLSStreamCodec?) throws(SocketError) {
         self.shard = shard
         self.peer = peer
+        tls = codec
         loop = shard.loop
         machine = HTTP1ServerMachine(limits: shard.limits)
         let relay = ConnectionRelay()
         transport = try StreamTransport(loop: loop, descriptor: descriptor, owner: relay)
-        self.tls = tls
-        if let tls { transport.protect(tls) }
+        if let codec { transport.protect(codec) }
     }
+
+    /// Read once for all requests of the connection.
+    fileprivate lazy var peerCertificate = tls?.peerCertificate
 
     /// Begins; called once.
     func start() {
@@ -66,8 +68,7 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
             let exchange = Exchange(self, announcedBodyBytes: machine.announcedBodyBytes)
             current = exchange
             let request = HTTPServerRequest(
-                head: head, peer: peer, isTLS: transport.isProtected, clientCertificate: certificateOfClient(),
-                arrival: loop.now, exchange: exchange)
+                head: head, peer: peer, isTLS: transport.isProtected, arrival: loop.now, exchange: exchange)
             isHandling = true
             var failure: (any Error)?
             do { try await shard.handler.handle(request, HTTPServerResponse(exchange: exchange)) } catch { failure = error }
@@ -77,12 +78,6 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
             guard await endExchange(failure) else { break }
         }
         await closeGracefully()
-    }
-
-    private func certificateOfClient() -> ClientCertificate? {
-        guard let tls else { return nil }
-        if clientCertificate == nil { clientCertificate = tls.peerCertificate.map(ClientCertificate.init) }
-        return clientCertificate
     }
 
     /// The next request's head; nil when there will be none.
@@ -187,6 +182,7 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
         if let announced = machine.announcedBodyBytes, announced > limit { return false }
         var skipped = 0
         while skipped <= limit {
+            // Nil at the end, thrown when the client has gone or sends nonsense: the machine knows which.
             guard let part = try? await bodyPart() else { return machine.isBodyComplete }
             skipped += part.count
         }
@@ -210,6 +206,7 @@ actor HTTPServerConnection: PollClient, FlushedByLoop {
             try? HTTP1Encoder.response(
                 head, version: .http11, announcing: .none, connection: nil, date: shard.date(), into: &out)
         }
+        // A codec that fails keeps failing; the connection ends either way.
         try? transport.collect(answer.body)
         needsLinger = true
     }
@@ -537,6 +534,8 @@ private actor Exchange: HTTPServerExchange {
     }
 
     nonisolated func end() { isOver = true }
+
+    var peerCertificate: TLSCertificate? { get async { isOver ? nil : await connection.peerCertificate } }
 
     func nextBodyPart() async throws(HTTPBodyError) -> [UInt8]? {
         guard !isOver else { throw .exchangeOver }

@@ -81,6 +81,7 @@ final class Acceptor: PollClient, @unchecked Sendable {
     private func tryAgainLater() {
         timer.fire = { [self] in
             timer.fire = nil
+            // Without memory for a registration now, there may be later.
             guard !limit.isReached, let token = try? loop.watch(descriptor, .sharedAccept, self) else { return tryAgainLater() }
             self.token = token
         }

@@ -62,7 +62,8 @@ package final class BlockingQueue: @unchecked Sendable {
         defer { pthread_mutex_unlock(lock) }
         guard waiting.count < maxWaiting else { return false }
         waiting.append(call)
-        if idle > 0 {
+        // A thread that was woken counts as idle until it has taken its call.
+        if idle >= waiting.count {
             pthread_cond_signal(condition)
         } else if threads < maxThreads {
             if startThread() {
@@ -75,28 +76,7 @@ package final class BlockingQueue: @unchecked Sendable {
         return true
     }
 
-    private func startThread() -> Bool {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, 1 << 19)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        #if canImport(Darwin)
-        var handle: pthread_t?
-        #else
-        var handle = pthread_t()
-        #endif
-        let retained = Unmanaged.passRetained(self)
-        let code = pthread_create(
-            &handle, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<BlockingQueue>.fromOpaque(argument).takeRetainedValue().work()
-                return nil
-            }, retained.toOpaque())
-        if code != 0 { retained.release() }
-        return code == 0
-    }
+    private func startThread() -> Bool { DetachedThread.start(stackBytes: 1 << 19) { self.work() } == 0 }
 
     private func work() {
         pthread_mutex_lock(lock)

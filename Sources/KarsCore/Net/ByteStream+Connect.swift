@@ -4,7 +4,7 @@ extension ByteStream {
         to address: SocketAddress, on loop: EventLoop, within limit: Duration
     ) async throws(StreamError) -> ByteStream {
         let stream = try await loop.run { () throws(StreamError) in
-            try begin(on: loop, family: address.family) { descriptor throws(SocketError) in
+            try begin(on: loop, family: address.family, peer: address) { descriptor throws(SocketError) in
                 try Socket.startConnecting(descriptor, to: address)
             }
         }
@@ -20,7 +20,7 @@ extension ByteStream {
     /// Connects to a Unix-domain socket.
     package static func connect(unixPath path: String, on loop: EventLoop) async throws(StreamError) -> ByteStream {
         try await loop.run { () throws(StreamError) in
-            try begin(on: loop, family: SocketAddress.unixFamily) { descriptor throws(SocketError) in
+            try begin(on: loop, family: SocketAddress.unixFamily, peer: nil) { descriptor throws(SocketError) in
                 try Socket.startConnecting(descriptor, toPath: path)
                 return .now
             }
@@ -48,7 +48,7 @@ extension ByteStream {
     }
 
     private static func begin(
-        on loop: EventLoop, family: CInt, _ connect: (CInt) throws(SocketError) -> Socket.Connected
+        on loop: EventLoop, family: CInt, peer: SocketAddress?, _ connect: (CInt) throws(SocketError) -> Socket.Connected
     ) throws(StreamError) -> ByteStream {
         var opened: CInt = -1
         do throws(SocketError) {
@@ -59,7 +59,7 @@ extension ByteStream {
             let relay = StreamRelay()
             let transport = try StreamTransport(
                 loop: loop, descriptor: descriptor, owner: relay, isConnecting: connected == .inProgress)
-            return ByteStream(transport: transport, relay: relay, peer: Socket.peerAddress(descriptor))
+            return ByteStream(transport: transport, relay: relay, peer: peer)
         } catch {
             if opened >= 0 { Socket.discard(opened) }
             throw StreamError(.connectFailed, error.description)

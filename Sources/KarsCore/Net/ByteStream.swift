@@ -73,7 +73,7 @@ package actor ByteStream {
 
     /// The next bytes, at most `maxBytes`, as soon as there are any; nil at the end of the peer's stream.
     package func read(upTo maxBytes: Int = 65_536, within limit: Duration? = nil) async throws(StreamError) -> [UInt8]? {
-        precondition(maxBytes > 0 && reader == nil, "one reader at a time")
+        precondition(maxBytes > 0, "a read of nothing")
         if !unread.isEmpty {
             guard unread.count > maxBytes else {
                 defer { unread = [] }
@@ -103,7 +103,7 @@ package actor ByteStream {
 
     /// Sends all of `bytes`; returns when the kernel has them or few are left to send, and waits while the peer does not read.
     package func write(_ bytes: [UInt8], within limit: Duration? = nil) async throws(StreamError) {
-        precondition(writer == nil, "one writer at a time")
+        if let refusal = transport.writeRefusal { throw refusal }
         try transport.collect(bytes)
         guard transport.outgoingBytes > Self.maxCollectedBytes else { return flushSoon() }
         try await flush(within: limit)
@@ -173,6 +173,7 @@ package actor ByteStream {
     }
     #endif
 
+    /// Nil for a stream that is closed or has no address.
     package var localAddress: SocketAddress? { transport.isOpen ? try? Socket.localAddress(transport.descriptor) : nil }
 
     // MARK: - TLS
@@ -200,6 +201,7 @@ package actor ByteStream {
     func awaitConnected(deadline: Instant) async throws(StreamError) {
         while !transport.mayWrite {
             try Self.check(await wait(.writer, until: deadline))
+            guard transport.isOpen else { throw StreamError(.closed, "closed while connecting") }
         }
         let code = Socket.pendingError(transport.descriptor)
         guard code == 0 else { throw StreamError(.connectFailed, SocketError("connect", code).description) }
@@ -225,25 +227,27 @@ package actor ByteStream {
     }
 
     private func wait(_ side: Side, until deadline: Instant?) async -> Wake {
-        if let deadline {
-            if deadline <= .now() { return .timedOut }
-            arm(at: deadline)
-        }
         waitCount += 1
         let number = waitCount
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Wake, Never>) in
                 guard !Task.isCancelled else { return continuation.resume(returning: .cancelled) }
-                // Looked at here and not before: what is reported before the continuation is kept would be lost.
+                // The way here may have suspended: what is reported, or what time runs out, before the continuation is kept
+                // would be lost. So readiness is looked at here once more, and the timer armed here.
                 let isReady = side == .reader ? transport.mayRead : transport.mayWrite
                 guard !isReady, transport.isOpen else { return continuation.resume(returning: .ready) }
-                // The way here may have suspended, and what is waited for may have come meanwhile.
-                let hasCome = side == .reader ? transport.mayRead : transport.mayWrite
-                guard !hasCome, transport.isOpen else { return continuation.resume(returning: .ready) }
+                if let deadline {
+                    guard deadline > .now() else { return continuation.resume(returning: .timedOut) }
+                    arm(at: deadline)
+                }
                 let waiter = Waiter(continuation: continuation, deadline: deadline, number: number)
                 switch side {
-                case .reader: reader = waiter
-                case .writer: writer = waiter
+                case .reader:
+                    precondition(reader == nil, "one reader at a time")
+                    reader = waiter
+                case .writer:
+                    precondition(writer == nil, "one writer at a time")
+                    writer = waiter
                 }
             }
         } onCancel: {

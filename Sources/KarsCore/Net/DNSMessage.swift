@@ -24,6 +24,7 @@ package struct DNSQuery: Equatable, Sendable {
 
     package init(parsing bytes: ArraySlice<UInt8>) throws(Problem) {
         var reader = DNSReader(message: bytes)
+        // Nothing to answer to: there is no id.
         guard let header = try? DNSHeader(&reader), !header.isResponse else { throw .notAQuery }
         guard header.opcode == 0 else { throw .notImplemented(id: header.id, opcode: header.opcode) }
         do throws(DNSProblem) {
@@ -42,7 +43,7 @@ package struct DNSQuery: Equatable, Sendable {
         recursionDesired = header.recursionDesired
         let start = reader.position
         let labels = try reader.name(allowingPointers: false)
-        name = try? HostName(utf8: labels[...])
+        name = try? HostName(utf8: labels[...])  // nil is told apart: a name that is no host name
         type = DNSType(rawValue: try reader.uint16())
         recordClass = try reader.uint16()
         question = Array(reader.slice(from: start))

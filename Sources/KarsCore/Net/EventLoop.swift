@@ -44,15 +44,16 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private var running: [Work] = []
     private var fetched: [Work] = []
     private var flushes: [any FlushedByLoop] = []
+    private var flushing: [any FlushedByLoop] = []
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
     private var timers = TimerHeap()
-    /// Time at the start of this turn; a deadline may be a turn late, never early.
+    /// Time when this turn's wait ended; a deadline may be a turn late, never early.
     private(set) var now = Instant.now()
     /// Only for the code that runs right now; never kept across a suspension.
-    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: scratchBytes, alignment: 64)
+    let scratch: UnsafeMutableRawBufferPointer
     /// As `scratch`, for bytes that a codec turns into others.
-    let codecScratch = UnsafeMutableRawBufferPointer.allocate(byteCount: codecScratchBytes, alignment: 64)
+    let codecScratch: UnsafeMutableRawBufferPointer
     /// State that parts of the process keep per loop (the HTTP client's pools), by its owner.
     private var residents: [ObjectIdentifier: any AnyObject & Sendable] = [:]
 
@@ -63,6 +64,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     package init() throws(SocketError) {
         poller = try Poller()
+        scratch = .allocate(byteCount: Self.scratchBytes, alignment: 64)
+        codecScratch = .allocate(byteCount: Self.codecScratchBytes, alignment: 64)
     }
 
     deinit {
@@ -75,24 +78,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     /// Starts the thread, which keeps the loop alive until `stop`.
     func start() throws(SocketError) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, 1 << 20)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        #if canImport(Darwin)
-        var handle: pthread_t?
-        #else
-        var handle = pthread_t()
-        #endif
-        let code = pthread_create(
-            &handle, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                let loop = Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue()
-                loop.run()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
+        let code = DetachedThread.start(stackBytes: 1 << 20) { self.run() }
         guard code == 0 else { throw SocketError("pthread_create", code) }
     }
 
@@ -131,13 +117,14 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         pthread_setspecific(Self.currentKey, Unmanaged.passUnretained(self).toOpaque())
         while true {
             poll()
-            now = .now()
             while let timer = timers.takeDue(at: now) { timer.fire?() }
             for _ in 0..<Self.maxRoundsPerTurn where runQueuedWork() == false { break }
             flush()
             if isStopping.load(ordering: .relaxed), local.isEmpty, remoteCount.load(ordering: .relaxed) == 0 { break }
         }
         pthread_setspecific(Self.currentKey, nil)
+        // The system gives this thread's number to the next one.
+        thread.store(0, ordering: .sequentiallyConsistent)
     }
 
     private func poll() {
@@ -149,14 +136,17 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
                 timeoutMilliseconds = timers.millisecondsToNext(from: .now())
             }
         }
-        poller.wait(timeoutMilliseconds: timeoutMilliseconds) { token, events in
+        let count = poller.wait(timeoutMilliseconds: timeoutMilliseconds)
+        isAsleep.store(false, ordering: .sequentiallyConsistent)
+        // Before the reports: deadlines count from when something was reported, not from when the sleep before it began.
+        now = .now()
+        poller.report(count) { token, events in
             let index = Int(token & 0xffff_ffff)
             guard index < slots.count, slots[index].generation == UInt32(token >> 32), let client = slots[index].client else {
                 return  // closed earlier in this turn
             }
             client.ready(events)
         }
-        isAsleep.store(false, ordering: .sequentiallyConsistent)
     }
 
     /// Runs what is queued now; false when there was nothing.
@@ -184,9 +174,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     private func flush() {
         while !flushes.isEmpty {
-            let clients = flushes
-            flushes.removeAll(keepingCapacity: true)
-            for client in clients { client.flush() }
+            swap(&flushes, &flushing)
+            for client in flushing { client.flush() }
+            flushing.removeAll(keepingCapacity: flushing.count < 4096)
         }
     }
 

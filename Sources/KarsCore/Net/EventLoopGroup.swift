@@ -9,10 +9,15 @@ package final class EventLoopGroup: Sendable {
     package init(loopCount: Int = 1) throws(SocketError) {
         precondition(loopCount > 0, "a group needs a loop")
         var loops: [EventLoop] = []
-        for _ in 0..<loopCount {
-            let loop = try EventLoop()
-            try loop.start()
-            loops.append(loop)
+        do throws(SocketError) {
+            for _ in 0..<loopCount {
+                let loop = try EventLoop()
+                try loop.start()
+                loops.append(loop)
+            }
+        } catch {
+            for loop in loops { loop.stop() }
+            throw error
         }
         self.loops = loops
     }

@@ -27,8 +27,13 @@ struct Poller {
             throw SocketError("eventfd", code)
         }
         buffer = .allocate(capacity: Self.maxEvents)
-        // Edge-triggered, so that the counter need not be read back: each write is an edge of its own.
-        try control(EPOLL_CTL_ADD, event, EPOLLIN.rawValue | EPOLLET.rawValue, token: Self.wakeToken)
+        do throws(SocketError) {
+            // Edge-triggered, so that the counter need not be read back: each write is an edge of its own.
+            try control(EPOLL_CTL_ADD, event, EPOLLIN.rawValue | EPOLLET.rawValue, token: Self.wakeToken)
+        } catch {
+            close()
+            throw error
+        }
     }
 
     func close() {
@@ -73,12 +78,17 @@ struct Poller {
         _ = write(event, &one, 8)
     }
 
-    /// Waits up to `timeoutMilliseconds` (-1 without limit) and reports every event but wake-ups.
+    /// Waits up to `timeoutMilliseconds` (-1 without limit); how many events there are for `report`.
     @inline(__always)
-    func wait(timeoutMilliseconds: CInt, _ report: (UInt64, PollEvents) -> Void) {
-        let count = epoll_wait(epoll, buffer, CInt(Self.maxEvents), timeoutMilliseconds)
-        guard count > 0 else { return }  // a signal came, or nothing
-        for index in 0..<Int(count) {
+    func wait(timeoutMilliseconds: CInt) -> Int {
+        // Below zero when a signal came.
+        max(0, Int(epoll_wait(epoll, buffer, CInt(Self.maxEvents), timeoutMilliseconds)))
+    }
+
+    /// Reports the events of the last wait, but wake-ups.
+    @inline(__always)
+    func report(_ count: Int, _ body: (UInt64, PollEvents) -> Void) {
+        for index in 0..<count {
             let token = buffer[index].data.u64
             guard token != Self.wakeToken else { continue }
             let flags = buffer[index].events
@@ -87,7 +97,7 @@ struct Poller {
             if flags & EPOLLOUT.rawValue != 0 { events.insert(.writable) }
             if flags & EPOLLRDHUP.rawValue != 0 { events.insert(.endOfInput) }
             if flags & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { events.insert(.broken) }
-            report(token, events)
+            body(token, events)
         }
     }
 }

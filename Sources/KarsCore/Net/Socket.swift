@@ -71,10 +71,11 @@ enum Socket {
     static func listener(atPath path: String, backlog: CInt) throws(SocketError) -> CInt {
         let descriptor = try make(family: AF_UNIX, type: streamType)
         do throws(SocketError) {
+            // A path that cannot be asked for cannot be bound either, and that error names the reason.
             if case .success? = try? probe(path) { throw SocketError("bind", EADDRINUSE) }
             unlink(path)
-            let mask = umask(0o177)
-            defer { umask(mask) }
+            // The file takes the socket's mode. Not by `umask`, which is the whole process's.
+            guard fchmod(descriptor, 0o600) == 0 else { throw SocketError("fchmod", errno) }
             let code = try withUnixAddress(path) { bind(descriptor, $0, $1) }
             guard code == 0 else { throw SocketError("bind", errno) }
             guard listen(descriptor, backlog) == 0 else { throw SocketError("listen", errno) }

@@ -16,6 +16,9 @@ package struct SocketError: Error, Equatable, CustomStringConvertible {
         self.code = code
     }
 
+    /// The peer takes nothing more.
+    var isBrokenPipe: Bool { code == EPIPE }
+
     package var description: String {
         var text = [CChar](repeating: 0, count: 128)
         _ = strerror_r(code, &text, text.count)

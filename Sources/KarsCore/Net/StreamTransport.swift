@@ -20,9 +20,6 @@ final class StreamTransport: @unchecked Sendable {
         case failed(StreamError)
     }
 
-    /// Output of at least this many bytes is kept as it is and sent beside what was collected before it, not copied.
-    private static let gatherBytes = 16_384
-
     let loop: EventLoop
     private(set) var descriptor: CInt
     private var token: PollToken?
@@ -35,24 +32,36 @@ final class StreamTransport: @unchecked Sendable {
     private(set) var hasPeerEnded = false
     private(set) var isBroken = false
 
-    private var collected: [UInt8] = []
-    private var collectedStart = 0
-    private var large: [UInt8] = []
-    private var largeStart = 0
+    private var outgoing = OutgoingBytes()
     private(set) var hasPendingShutdown = false
+    /// Whether our direction has ended or will, once everything collected has left.
+    private(set) var hasEndedOutput = false
+    /// Why nothing more can be sent.
+    private(set) var sendFailure: StreamError?
+    /// Why the input broke off. The kernel tells of a reset once, to whoever reads or writes first, and afterwards of an end.
+    private var receiveFailure: StreamError?
 
-    /// Takes over a non-blocking descriptor, connected or being connected.
+    /// Takes over a non-blocking descriptor, connected or being connected; it stays the caller's when this throws.
     init(loop: EventLoop, descriptor: CInt, owner: any PollClient, isConnecting: Bool = false) throws(SocketError) {
         mayWrite = !isConnecting
         self.loop = loop
         self.descriptor = descriptor
-        token = try loop.watch(descriptor, .stream, owner)
+        do throws(SocketError) { token = try loop.watch(descriptor, .stream, owner) } catch {
+            self.descriptor = -1
+            throw error
+        }
     }
 
     deinit { assert(descriptor < 0, "a transport was dropped without closing its descriptor") }
 
     var isOpen: Bool { descriptor >= 0 }
-    var outgoingBytes: Int { collected.count - collectedStart + large.count - largeStart }
+    var outgoingBytes: Int { outgoing.count }
+    /// Why nothing can be written; nil when it can.
+    var writeRefusal: StreamError? {
+        if let sendFailure { return sendFailure }
+        if !isOpen { return StreamError(.closed, "write after close") }
+        return hasEndedOutput ? StreamError(.closed, "write after the end of our direction") : nil
+    }
     var isReady: Bool { codec?.isReady ?? true }
     var isProtected: Bool { codec != nil }
 
@@ -99,8 +108,12 @@ final class StreamTransport: @unchecked Sendable {
             return .wouldBlock
         case .end:
             hasPeerEnded = true
-            return .end
-        case .failed(let error): return .failed(StreamError(.disconnected, error.description))
+            return receiveFailure.map { .failed($0) } ?? .end
+        case .failed(let error):
+            let failure = StreamError(.disconnected, error.description)
+            receiveFailure = failure
+            if sendFailure == nil { sendFailure = failure }
+            return .failed(failure)
         }
     }
 
@@ -151,40 +164,23 @@ final class StreamTransport: @unchecked Sendable {
 
     /// Adds to the output, which leaves with the next `flush`.
     func collect(_ bytes: [UInt8]) throws(StreamError) {
-        guard codec == nil else {
-            return try bytes.withUnsafeBufferPointer { bytes throws(StreamError) in try collect(UnsafeRawBufferPointer(bytes)) }
-        }
-        if bytes.count >= Self.gatherBytes, large.isEmpty {
-            large = bytes
-        } else if large.isEmpty {
-            collected.append(contentsOf: bytes)
+        if codec == nil {
+            outgoing.append(bytes)
         } else {
-            large.append(contentsOf: bytes)
+            try bytes.withUnsafeBufferPointer { bytes throws(StreamError) in try collect(UnsafeRawBufferPointer(bytes)) }
         }
     }
 
     func collect(_ bytes: UnsafeRawBufferPointer) throws(StreamError) {
-        if let codec {
-            defer { collectFromCodec() }
-            try codec.encode(bytes)
-        } else if large.isEmpty {
-            collected.append(contentsOf: bytes)
-        } else {
-            large.append(contentsOf: bytes)
-        }
+        guard let codec else { return outgoing.append(bytes) }
+        defer { collectFromCodec() }
+        try codec.encode(bytes)
     }
 
     /// Lets `body` append to the output in place; plain connections only build heads this way, others by a copy.
     @inline(__always)
     func collect<Failure: Error>(_ body: (inout [UInt8]) throws(Failure) -> Void) throws(Failure) {
-        if codec == nil, large.isEmpty {
-            let count = collected.count
-            do throws(Failure) { try body(&collected) } catch {
-                collected.removeSubrange(count...)
-                throw error
-            }
-            return
-        }
+        if codec == nil { return try outgoing.build(body) }
         var bytes: [UInt8] = []
         try body(&bytes)
         // A codec that fails keeps failing, and the next read or flush tells why.
@@ -193,18 +189,19 @@ final class StreamTransport: @unchecked Sendable {
 
     private func collectFromCodec() {
         guard let codec, codec.hasOutgoing else { return }
-        if collected.isEmpty { collected = codec.takeOutgoing() } else { collected += codec.takeOutgoing() }
+        outgoing.append(taking: codec.takeOutgoing())
     }
 
     /// Sends what was collected, as far as the kernel takes it.
     func flush() -> Flushed {
         guard isOpen else { return .failed(StreamError(.closed, "write after close")) }
-        while outgoingBytes > 0 {
+        while outgoing.count > 0 {
+            if let sendFailure { return .failed(sendFailure) }
             guard mayWrite else { return .blocked }
             switch transmit() {
-            case .bytes(let count): consume(count)
+            case .bytes(let count): outgoing.consume(count)
             case .wouldBlock: mayWrite = false
-            case .failed(let error): return .failed(StreamError(.disconnected, error.description))
+            case .failed(let error): sendFailed(error)
             }
         }
         if hasPendingShutdown {
@@ -215,44 +212,32 @@ final class StreamTransport: @unchecked Sendable {
     }
 
     private func transmit() -> Socket.Sent {
-        collected.withUnsafeBytes { collected in
-            let first = UnsafeRawBufferPointer(rebasing: collected[collectedStart...])
-            guard !large.isEmpty else { return Socket.transmit(descriptor, first) }
-            return large.withUnsafeBytes { large in
-                let second = UnsafeRawBufferPointer(rebasing: large[largeStart...])
-                return first.isEmpty
-                    ? Socket.transmit(descriptor, second) : Socket.transmit(descriptor, first, second)
-            }
+        outgoing.withParts { [descriptor] first, second in
+            if second.isEmpty { return Socket.transmit(descriptor, first) }
+            if first.isEmpty { return Socket.transmit(descriptor, second) }
+            return Socket.transmit(descriptor, first, second)
         }
     }
 
-    private func consume(_ count: Int) {
-        let first = min(count, collected.count - collectedStart)
-        collectedStart += first
-        largeStart += count - first
-        if collectedStart == collected.count {
-            // Memory for a typical answer is kept; an idle connection gives it back in `releaseBuffers`.
-            collected.removeAll(keepingCapacity: collected.capacity <= Self.gatherBytes)
-            collectedStart = 0
-        }
-        if largeStart == large.count {
-            large = []
-            largeStart = 0
-        }
+    private func sendFailed(_ error: SocketError) {
+        let failure = StreamError(.disconnected, error.description)
+        sendFailure = failure
+        // A peer that takes no more may have ended its own direction in order; any other error is that of the connection.
+        if !error.isBrokenPipe, receiveFailure == nil { receiveFailure = failure }
     }
 
     /// For a connection that will be idle.
-    func releaseBuffers() {
-        if collected.isEmpty { collected = [] }
-    }
+    func releaseBuffers() { outgoing.releaseMemory() }
 
     // MARK: - Ending
 
     /// Ends our direction once everything collected has left.
     func shutdownWrite() {
+        guard !hasEndedOutput else { return }
         codec?.close()
         collectFromCodec()
         hasPendingShutdown = true
+        hasEndedOutput = true
     }
 
     /// Announces the end to a codec; for use before a last `flush`.
@@ -268,8 +253,6 @@ final class StreamTransport: @unchecked Sendable {
         descriptor = -1
         token = nil
         codec = nil
-        collected = []
-        large = []
-        (collectedStart, largeStart) = (0, 0)
+        outgoing.removeAll()
     }
 }

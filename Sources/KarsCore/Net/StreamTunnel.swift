@@ -40,12 +40,17 @@ extension ByteStream {
 private actor StreamTunnel {
     /// Held for a side that reads slower than the other writes.
     private static let maxHeldBytes = 131_072
+    /// Reads of one side before others on the loop have their turn.
+    private static let maxReadsPerTurn = 4
 
+    /// `@unchecked Sendable`: touched on the loop's thread only, where the tunnel is isolated too.
     private final class Side: PollClient, @unchecked Sendable {
         let transport: StreamTransport
         var first: [UInt8]
         var byteCount = 0
+        /// Read to its end, and not looked at since.
         var hasEnded = false
+        var failure: StreamError?
         weak var tunnel: StreamTunnel?
         private let isFirst: Bool
 
@@ -56,7 +61,6 @@ private actor StreamTunnel {
         }
 
         func ready(_ events: PollEvents) {
-            // Touched on the loop's thread only, which is where the tunnel is isolated.
             tunnel?.assumeIsolated { [isFirst] in $0.ready(events, isFirst: isFirst) }
         }
     }
@@ -72,6 +76,7 @@ private actor StreamTunnel {
     private let start = Instant.now()
     private var continuation: UnsafeContinuation<TunnelOutcome.End, Never>?
     private var end: TunnelOutcome.End?
+    private var goesOnSoon = false
 
     init(
         _ near: sending (transport: StreamTransport, unread: [UInt8]),
@@ -91,8 +96,7 @@ private actor StreamTunnel {
         }
         timer.fire = { [weak self] in self?.assumeIsolated { $0.timerFired() } }
         armTimer()
-        pass(near, to: far)
-        pass(far, to: near)
+        passBoth()
         let reason = await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<TunnelOutcome.End, Never>) in
                 if Task.isCancelled { finish(.cancelled) }
@@ -110,18 +114,32 @@ private actor StreamTunnel {
     private func ready(_ events: PollEvents, isFirst: Bool) {
         guard end == nil else { return }
         (isFirst ? near : far).transport.note(events)
+        passBoth()
+    }
+
+    private func passBoth() {
         pass(near, to: far)
         pass(far, to: near)
+        endIfReset(near, far)
+        endIfReset(far, near)
+        if near.hasEnded, far.hasEnded, near.transport.outgoingBytes == 0, far.transport.outgoingBytes == 0 { finish(.finished) }
     }
 
     private func pass(_ from: Side, to: Side) {
-        guard end == nil else { return }
+        // First of all, so that what is still held afterwards is what the kernel does not take, and it will tell when it does.
+        guard end == nil, flush(to) else { return }
         if !from.first.isEmpty {
             from.byteCount += from.first.count
             guard collect(from.first, for: to) else { return }
             from.first = []
         }
+        var reads = 0
         while !from.hasEnded, to.transport.outgoingBytes < Self.maxHeldBytes {
+            guard reads < Self.maxReadsPerTurn else {
+                goOnSoon()
+                break
+            }
+            reads += 1
             switch from.transport.read(into: loop.scratch) {
             case .bytes(let count):
                 lastActivity = loop.now
@@ -141,8 +159,29 @@ private actor StreamTunnel {
             }
             break
         }
-        guard flush(to), flush(from) else { return }
-        if near.hasEnded, far.hasEnded, near.transport.outgoingBytes == 0, far.transport.outgoingBytes == 0 { finish(.finished) }
+        // What goes to `from`: a codec's answer to what was read.
+        _ = flush(to) && flush(from)
+    }
+
+    /// Edge-triggered: no new event tells about what is still there to be read.
+    private func goOnSoon() {
+        guard !goesOnSoon else { return }
+        goesOnSoon = true
+        loop.execute {
+            self.assumeIsolated {
+                $0.goesOnSoon = false
+                if $0.end == nil { $0.passBoth() }
+            }
+        }
+    }
+
+    /// Nobody reads any more what would go to a side that was reset; when its end came before, no read tells of that.
+    private func endIfReset(_ side: Side, _ other: Side) {
+        guard end == nil, side.hasEnded, side.transport.isBroken, !other.hasEnded else { return }
+        if side.failure == nil, case let code = Socket.pendingError(side.transport.descriptor), code != 0 {
+            side.failure = StreamError(.disconnected, SocketError("connection", code).description)
+        }
+        if let failure = side.failure, other.transport.outgoingBytes == 0 { finish(.failed(failure)) }
     }
 
     private func collect(_ bytes: [UInt8], for side: Side) -> Bool {

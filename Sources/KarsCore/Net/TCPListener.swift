@@ -44,14 +44,31 @@ package final class TCPListener: Sendable {
         return try await start(descriptor, config, group, handler)
     }
 
+    /// A socket that listens already, perhaps in another network namespace; takes it over. It must not block.
+    package static func adopt(
+        _ descriptor: CInt, config: ListenerConfig = ListenerConfig(), group: EventLoopGroup,
+        handler: @escaping @Sendable (ByteStream) async -> Void
+    ) async throws(SocketError) -> TCPListener {
+        try await start(descriptor, config, group, handler)
+    }
+
     private static func start(
         _ descriptor: CInt, _ config: ListenerConfig, _ group: EventLoopGroup,
         _ handler: @escaping @Sendable (ByteStream) async -> Void
     ) async throws(SocketError) -> TCPListener {
+        let address: SocketAddress?
+        do throws(SocketError) { address = try Socket.localAddress(descriptor) } catch {
+            Socket.discard(descriptor)
+            throw error
+        }
         let listener = TCPListener(
-            address: try Socket.localAddress(descriptor), descriptor: descriptor, group: group,
-            limit: ConnectionLimit(maximum: config.maxConnections))
-        for loop in group.loops { try await listener.accept(on: loop, handler) }
+            address: address, descriptor: descriptor, group: group, limit: ConnectionLimit(maximum: config.maxConnections))
+        do throws(SocketError) {
+            for loop in group.loops { try await listener.accept(on: loop, handler) }
+        } catch {
+            await listener.close()
+            throw error
+        }
         return listener
     }
 
@@ -114,12 +131,13 @@ package final class TCPListener: Sendable {
     /// Accepts no more, cancels the handlers and waits for them.
     package func close() async {
         let (acceptors, tasks) = state.withLock { state in
-            defer { state.acceptors = [] }
-            state.isClosed = true
-            return (state.acceptors, Array(state.connections.values))
+            defer { (state.acceptors, state.isClosed) = ([], true) }
+            return (state.isClosed ? nil : state.acceptors, Array(state.connections.values))
         }
-        for (loop, acceptor) in acceptors { await loop.run { acceptor.stop() } }
-        if !acceptors.isEmpty { Socket.discard(descriptor) }
+        if let acceptors {
+            for (loop, acceptor) in acceptors { await loop.run { acceptor.stop() } }
+            Socket.discard(descriptor)
+        }
         for task in tasks { task.cancel() }
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             let isDrained = state.withLock { state -> Bool in

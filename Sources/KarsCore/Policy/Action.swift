@@ -56,9 +56,12 @@ package struct Refusal: Error, Equatable, Sendable {
     package var status: Int
     /// When a retry may succeed; becomes `Retry-After`.
     package var retryAfter: Duration?
+    /// What a person approves the call by; nil where that would not help.
+    package var ticket: String?
 
     package init(
-        stage: Stage, code: String, type: String, rule: String? = nil, reason: String, status: Int, retryAfter: Duration? = nil
+        stage: Stage, code: String, type: String, rule: String? = nil, reason: String, status: Int, retryAfter: Duration? = nil,
+        ticket: String? = nil
     ) {
         self.stage = stage
         self.code = code
@@ -67,5 +70,6 @@ package struct Refusal: Error, Equatable, Sendable {
         self.reason = reason
         self.status = status
         self.retryAfter = retryAfter
+        self.ticket = ticket
     }
 }

@@ -23,7 +23,7 @@ package struct SandboxSpec: Sendable {
     package var requestTokenBudget = 0
     package var governance = Governance()
     package var policies = SandboxPolicies()
-    package var secrets: RouterSecrets
+    package var secrets: RouterSecretContent
 
     /// What the user adds to the agent's environment; reserved names are dropped and reported.
     package var userEnvironment: [EnvironmentVariable] = []
@@ -32,7 +32,7 @@ package struct SandboxSpec: Sendable {
     package var isolation = "standard"
     package var clusterName: String?
 
-    package init(name: String, runtime: SandboxRuntime, model: String, provider: ModelBackend, secrets: RouterSecrets) {
+    package init(name: String, runtime: SandboxRuntime, model: String, provider: ModelBackend, secrets: RouterSecretContent) {
         self.name = name
         self.runtime = runtime
         self.model = model
@@ -55,7 +55,7 @@ package struct SandboxSpec: Sendable {
         }
     }
 
-    /// Where the router takes models from. The key is in `RouterSecrets`, never here.
+    /// Where the router takes models from. The key is in `RouterSecretContent`, never here.
     package struct ModelBackend: Equatable, Sendable {
         /// `demo`, `openai`, `azure-openai`, or `none`.
         package var kind: String
@@ -95,8 +95,8 @@ package struct SandboxPolicies: Equatable, Sendable {
     package init() {}
 }
 
-/// What only the router may hold.
-package struct RouterSecrets: Sendable {
+/// What the Secret that only the router mounts holds.
+package struct RouterSecretContent: Sendable {
     package var adminToken: Secret<[UInt8]>
     package var tlsCertificate: Secret<[UInt8]>
     package var tlsKey: Secret<[UInt8]>

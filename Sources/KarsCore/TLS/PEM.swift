@@ -40,7 +40,8 @@ enum PEM {
         Secret(collect { PEM_write_bio_PKCS8PrivateKey($0, key, nil, nil, 0, nil, nil) })
     }
 
-    private static func collect(_ write: (OpaquePointer) -> Int32) -> [UInt8] {
+    /// What `write` puts into a memory sink; nothing when it does not answer 1.
+    static func collect(_ write: (OpaquePointer) -> Int32) -> [UInt8] {
         guard let sink = BIO_new(BIO_s_mem()) else { return [] }
         defer { BIO_free(sink) }
         guard write(sink) == 1 else { return [] }

@@ -9,6 +9,8 @@ import Darwin
 /// What a certificate says, read from its DER form. Saying so proves nothing: trust comes from the handshake that verified it.
 package struct TLSCertificate: Equatable, Sendable {
     package let der: [UInt8]
+    /// The whole subject as RFC 4514 writes it, most specific part first; empty when the certificate names none.
+    package let subject: String
     package let commonName: String?
     /// `O` of the subject, in order: groups, where Kubernetes reads a client's certificate.
     package let organizations: [String]
@@ -22,6 +24,9 @@ package struct TLSCertificate: Equatable, Sendable {
 
     /// SHA-256 of the DER form: what pinning compares.
     package var fingerprint: [UInt8] { SHA256.hash(der) }
+
+    /// SHA-256 of the SubjectPublicKeyInfo (RFC 7469 §2.4).
+    package var publicKeyDigest: [UInt8] { SHA256.hash(publicKeyDER) }
 
     /// The first certificate in `pem`.
     package init(pem: [UInt8]) throws(TLSError) {
@@ -40,9 +45,10 @@ package struct TLSCertificate: Equatable, Sendable {
         notAfter = after
         der = Self.encoded { i2d_X509(certificate, $0) }
         publicKeyDER = Self.encoded { i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), $0) }
-        let subject = X509_get_subject_name(certificate)
-        commonName = Self.entries(NID_commonName, of: subject).first
-        organizations = Self.entries(NID_organizationName, of: subject)
+        let name = X509_get_subject_name(certificate)
+        subject = Self.text(of: name)
+        commonName = Self.entries(NID_commonName, of: name).first
+        organizations = Self.entries(NID_organizationName, of: name)
         var dnsNames: [String] = []
         var uris: [String] = []
         var ipAddresses: [IPAddress] = []
@@ -68,6 +74,11 @@ package struct TLSCertificate: Equatable, Sendable {
         self.ipAddresses = ipAddresses
     }
 
+    private static func text(of name: OpaquePointer?) -> String {
+        String(decoding: PEM.collect { kars_x509_name_print($0, name) }, as: UTF8.self)
+    }
+
+    /// The texts of one attribute, in order.
     private static func entries(_ identifier: Int32, of name: OpaquePointer?) -> [String] {
         var texts: [String] = []
         var index = X509_NAME_get_index_by_NID(name, identifier, -1)

@@ -189,6 +189,7 @@ private final class ProtocolList: @unchecked Sendable {
 private func verifyPin(_ store: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> Int32 {
     guard let store, let argument, let certificate = X509_STORE_CTX_get0_cert(store) else { return 0 }
     let pin = Unmanaged<Pin>.fromOpaque(argument).takeUnretainedValue()
+    // What cannot be read is not the one.
     if let presented = try? TLSCertificate(reading: certificate), ConstantTime.equal(presented.fingerprint, pin.fingerprint) {
         X509_STORE_CTX_set_error(store, X509_V_OK)
         return 1

@@ -177,9 +177,10 @@ extension TLSEngine {
         return count == 0 ? nil : String(decoding: UnsafeBufferPointer(start: start, count: Int(count)), as: UTF8.self)
     }
 
-    /// The peer's verified certificate; nil before the handshake is complete and for clients that were not asked for one.
+    /// The leaf of the peer's verified chain; nil before the handshake is complete and for clients that were not asked for one.
     package var peerCertificate: TLSCertificate? {
         guard isHandshakeComplete, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        // What cannot be read identifies nobody, as no certificate does.
         return try? TLSCertificate(reading: certificate)
     }
 

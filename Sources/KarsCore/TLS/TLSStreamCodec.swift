@@ -45,9 +45,10 @@ final class TLSStreamCodec: StreamCodec {
         do throws(TLSError) { try engine.encrypt(plaintext) } catch { throw Self.translate(error) }
     }
 
-    func close() { engine.close() }
-    /// The peer's verified certificate, once the handshake is complete.
+    /// As `TLSEngine.peerCertificate`.
     var peerCertificate: TLSCertificate? { engine.peerCertificate }
+
+    func close() { engine.close() }
     var isReady: Bool { engine.isHandshakeComplete }
     var hasOutgoing: Bool { engine.hasOutgoing }
     func takeOutgoing() -> [UInt8] { engine.takeOutgoing() }

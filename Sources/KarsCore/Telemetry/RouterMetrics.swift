@@ -4,7 +4,6 @@
 package struct RouterMetrics: Sendable {
     package enum RequestStatus: String, CaseIterable, Sendable { case ok, error }
     package enum TokenDirection: String, CaseIterable, Sendable { case input, output }
-    package enum RetryReason: String, CaseIterable, Sendable { case connect, timeout, throttled, unavailable, other }
     package enum PolicyDecision: String, CaseIterable, Sendable {
         case allow, deny
         case requiresApproval = "requires_approval"
@@ -18,6 +17,13 @@ package struct RouterMetrics: Sendable {
         case protectedMaterialCode = "protected_material_code"
         case customBlocklists = "custom_blocklists"
     }
+    package enum ResponseThreat: String, CaseIterable, Sendable {
+        case other
+        case promptInjection = "prompt_injection"
+        case imperativePhrasing = "imperative_phrasing"
+        case exfiltrationURL = "exfiltration_url"
+        case credentialLeakage = "credential_leakage"
+    }
     package enum PolicyKind: String, CaseIterable, Sendable {
         case agtProfile = "AgtProfile"
         case inferencePolicy = "InferencePolicy"
@@ -26,7 +32,6 @@ package struct RouterMetrics: Sendable {
         case blockList = "BlockList"
     }
     package enum ReloadOutcome: String, CaseIterable, Sendable { case success, error }
-    package enum EgressMode: String, CaseIterable, Sendable { case learn, strict }
     package enum EgressEdge: String, CaseIterable, Sendable { case connect, http, transparent, dns }
     package enum EgressReason: String, CaseIterable, Sendable {
         case allowlist, learned, blocklist, malformed, mismatch, unresolved, unreachable, limit, other
@@ -45,12 +50,14 @@ package struct RouterMetrics: Sendable {
     package let inferenceRequests: MetricBy2<Counter, String, RequestStatus>
     package let inferenceLatency: MetricBy1<Histogram, String>
     package let tokens: MetricBy2<Counter, String, TokenDirection>
-    package let upstreamRetries: MetricBy1<Counter, RetryReason>
 
     package let policyEvaluations: MetricBy1<Counter, PolicyDecision>
     package let policyEvaluationLatency: Histogram
     package let policyRules: Gauge
     package let contentFlags: MetricBy1<Counter, ContentCategory>
+    /// By the kind of credential.
+    package let redactions: MetricBy1<Counter, String>
+    package let responseThreats: MetricBy1<Counter, ResponseThreat>
 
     package let policyLoadedAt: MetricBy1<Gauge, PolicyKind>
     package let policyHealthy: MetricBy1<Gauge, PolicyKind>
@@ -66,8 +73,8 @@ package struct RouterMetrics: Sendable {
     package let evidenceFailures: Counter
     package let evidenceUnsigned: Gauge
 
-    /// `models` are those the configuration names.
-    package init(in metrics: Metrics, sandbox: String, models: [String]) {
+    /// `models` are those the configuration names, `credentialKinds` those that the redactor knows.
+    package init(in metrics: Metrics, sandbox: String, models: [String], credentialKinds: [String] = []) {
         let here = [("sandbox", sandbox)]
         let model = Label<String>("model", declared: models)
         inferenceRequests = metrics.counter(
@@ -77,9 +84,6 @@ package struct RouterMetrics: Sendable {
             buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30], by: model, constants: here)
         tokens = metrics.counter(
             "kars_tokens_total", "Tokens as the provider counted them.", by: model, Label("direction"), constants: here)
-        upstreamRetries = metrics.counter(
-            "kars_upstream_retries_total", "Calls sent again, by the reason of the first failure.", by: Label("reason"),
-            constants: here)
 
         policyEvaluations = metrics.counter(
             "kars_agt_policy_evaluations_total", "Actions evaluated by the policy engine.", by: Label("decision"))
@@ -89,6 +93,11 @@ package struct RouterMetrics: Sendable {
         policyRules = metrics.gauge("kars_agt_policy_rules", "Rules in force.")
         contentFlags = metrics.counter(
             "kars_agt_content_flags_total", "Content the provider flagged, by category.", by: Label("category"))
+        redactions = metrics.counter(
+            "kars_agt_redactions_total", "Credentials found in answers, by kind.",
+            by: Label<String>("kind", declared: credentialKinds))
+        responseThreats = metrics.counter(
+            "kars_agt_response_threats_total", "Answers that held something suspicious, by what it was.", by: Label("type"))
 
         policyLoadedAt = metrics.gauge(
             "kars_policy_bundle_loaded_at_seconds", "When the policy in force was loaded, Unix time.", by: Label("kind"))

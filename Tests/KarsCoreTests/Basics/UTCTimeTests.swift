@@ -3,6 +3,11 @@ import KarsTesting
 import Testing
 
 @Suite struct `UTC time` {
+    @Test func `microseconds have six digits and are rounded down`() {
+        #expect(UTCTime(seconds: 0, nanoseconds: 999_999_999).rfc3339Microseconds == "1970-01-01T00:00:00.999999Z")
+        #expect(UTCTime(seconds: 1, nanoseconds: 1_999).rfc3339Microseconds == "1970-01-01T00:00:01.000001Z")
+    }
+
     @Test(arguments: [
         (0, "1970-01-01T00:00:00Z"), (1_767_323_045, "2026-01-02T03:04:05Z"), (951_782_399, "2000-02-28T23:59:59Z"),
         (951_782_400, "2000-02-29T00:00:00Z"), (-1, "1969-12-31T23:59:59Z"), (4_107_542_400, "2100-03-01T00:00:00Z"),

@@ -95,6 +95,25 @@ import Testing
         }
     }
 
+    @Test func `another protocol is entered when it was asked for, and only then the bytes after the head are not HTTP`() throws {
+        var machine = HTTP1ClientMachine(limits: .init())
+        var request = HTTPClientRequest(url: try HTTPURL(parsing: "http://a.test/x"), headers: ["upgrade": "ignored"])
+        request.upgrade = "websocket"
+        var out: [UInt8] = []
+        try machine.begin(request, close: false, into: &out)
+        #expect(
+            String(decoding: out, as: UTF8.self)
+                == "GET /x HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        let step = try Array((head + "xyz").utf8).withUnsafeBytes { try machine.head(in: $0) }
+        guard case .head(let answer, let consumed) = step else { Issue.record("expected a head"); return }
+        #expect(answer.status == 101 && consumed == head.utf8.count && machine.isUpgraded)
+        // A server may also decline.
+        var declined = HTTP1ClientMachine(limits: .init())
+        try declined.begin(request, close: false, into: &out)
+        #expect(try #require(try read(&declined, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).2)
+    }
+
     @Test func `a response before the end of the request is the connection's last`() throws {
         var machine = try begun(.post, body: .stream(length: nil) { nil }).machine
         let read = try #require(try read(&machine, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"))

@@ -38,16 +38,19 @@ private struct ClientFixture {
     }
 
     func send(
-        _ method: HTTPMethod = .get, _ target: String = "/", body: HTTPClientRequest.Body = .none, on loop: EventLoop? = nil
+        _ method: HTTPMethod = .get, _ target: String = "/", body: HTTPClientRequest.Body = .none,
+        _ timeouts: HTTPClientTimeouts? = nil, on loop: EventLoop? = nil
     ) async throws -> HTTPClientResponse {
-        try await client.send(
-            HTTPClientRequest(method: method, url: url(target), body: body), on: loop ?? ServerFixture.group.loops[0])
+        var request = HTTPClientRequest(method: method, url: url(target), body: body)
+        request.timeouts = timeouts
+        return try await client.send(request, on: loop ?? ServerFixture.group.loops[0])
     }
 
     func text(
-        _ method: HTTPMethod = .get, _ target: String = "/", body: HTTPClientRequest.Body = .none
+        _ method: HTTPMethod = .get, _ target: String = "/", body: HTTPClientRequest.Body = .none,
+        _ timeouts: HTTPClientTimeouts? = nil
     ) async throws -> String {
-        String(decoding: try await send(method, target, body: body).body(upTo: 1 << 20), as: UTF8.self)
+        String(decoding: try await send(method, target, body: body, timeouts).body(upTo: 1 << 20), as: UTF8.self)
     }
 }
 
@@ -65,11 +68,11 @@ private final class Counter: Sendable {
 extension ByteStream {
     fileprivate func write(_ text: String) async throws {
         try await write(Array(text.utf8))
-        try await flush(within: .seconds(5))
+        try await flush(within: .seconds(60))
     }
     /// Waits until the other side has ended or broken the connection.
     fileprivate func awaitEnd() async {
-        while let part = try? await read(within: .seconds(10)), !part.isEmpty {}
+        while let part = try? await read(within: .seconds(60)), !part.isEmpty {}
     }
 }
 
@@ -251,8 +254,8 @@ private func code(_ body: () async throws -> Void) async -> HTTPClientError.Code
                 _ = try await stream.read(until: "\r\n\r\n")
                 try await stream.write(Array(bytes[..<cut]))
                 try await stream.flush()
-                // The next turn of a loop at the earliest.
-                try await ServerFixture.group.loops[0].sleep(for: .microseconds(200))
+                // Two turns of the client's loop: one that reports the first piece, one after it was read.
+                for _ in 0..<2 { try await ServerFixture.group.loops[0].sleep(for: .zero) }
                 try await stream.write(Array(bytes[cut...]))
                 try await stream.flush()
             }
@@ -348,24 +351,26 @@ private func code(_ body: () async throws -> Void) async -> HTTPClientError.Code
         }
     }
 
+    /// Only the deadline that is to end a request is short: any other may not come first on a busy machine.
     @Test func `deadlines end what does not come`() async throws {
-        var config = HTTPClientConfig()
-        config.timeouts = HTTPClientTimeouts(connect: .seconds(5), firstByte: .milliseconds(50), idle: .milliseconds(50))
-        try await ClientFixture.run(config: config) { stream, _ in
+        let short = Duration.milliseconds(30), long = Duration.seconds(120)
+        try await ClientFixture.run { stream, _ in
             let request = try await stream.read(until: "\r\n\r\n")
             if request.hasPrefix("GET /head") { try await stream.write("HTTP/1.1 200 OK\r\n") }
             if request.hasPrefix("GET /body") { try await stream.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel") }
             await stream.awaitEnd()
         } _: { fixture async throws in
-            #expect(await code { _ = try await fixture.text(.get, "/none") } == .firstByteTimedOut)
-            #expect(await code { _ = try await fixture.text(.get, "/head") } == .idleTimedOut)
-            #expect(await code { _ = try await fixture.text(.get, "/body") } == .idleTimedOut)
+            let patientWithBytes = HTTPClientTimeouts(connect: long, firstByte: short, idle: long)
+            let patientBefore = HTTPClientTimeouts(connect: long, firstByte: long, idle: short)
+            #expect(await code { _ = try await fixture.text(.get, "/none", patientWithBytes) } == .firstByteTimedOut)
+            #expect(await code { _ = try await fixture.text(.get, "/head", patientBefore) } == .idleTimedOut)
+            #expect(await code { _ = try await fixture.text(.get, "/body", patientBefore) } == .idleTimedOut)
         }
     }
 
     @Test func `a server that takes nothing ends the request`() async throws {
         var config = HTTPClientConfig()
-        config.timeouts = HTTPClientTimeouts(connect: .seconds(5), firstByte: .milliseconds(50), idle: .milliseconds(50))
+        config.timeouts = HTTPClientTimeouts(connect: .seconds(120), firstByte: .milliseconds(50), idle: .seconds(120))
         let done = Latch()
         try await ClientFixture.run(config: config) { _, _ in
             await done.wait()
@@ -396,7 +401,7 @@ private func code(_ body: () async throws -> Void) async -> HTTPClientError.Code
         var config = HTTPClientConfig()
         config.maxConnectionsPerOrigin = 1
         config.maxWaitingPerOrigin = 1
-        config.timeouts.connect = .milliseconds(100)
+        config.timeouts.connect = .seconds(120)
         let arrived = Latch()
         let release = Latch()
         try await ClientFixture.run(config: config) { stream, _ in
@@ -410,15 +415,18 @@ private func code(_ body: () async throws -> Void) async -> HTTPClientError.Code
         } _: { fixture async throws in
             let slow = Task { try await fixture.text(.get, "/slow") }
             await arrived.wait()
+            let brief = HTTPClientTimeouts(connect: .milliseconds(30))
+            #expect(await code { _ = try await fixture.text(.get, "/brief", brief) } == .connectTimedOut)
             let codes = await withTaskGroup(of: HTTPClientError.Code?.self) { group in
                 for _ in 0..<2 { group.addTask { await code { _ = try await fixture.text() } } }
-                return await group.reduce(into: []) { $0.append($1) }
+                // One waits, whichever was first; the other cannot.
+                var codes = [await group.next() ?? nil]
+                release.open()
+                codes.append(await group.next() ?? nil)
+                return codes
             }
-            #expect(codes == [.tooManyRequests, .connectTimedOut])
-            let waiting = Task { try await fixture.text(.get, "/after") }
-            release.open()
+            #expect(codes == [.tooManyRequests, nil])
             #expect(try await slow.value == "ok")
-            #expect(try await waiting.value == "ok")
             #expect(await fixture.client.statistics().openedConnections == 1)
         }
     }
@@ -509,7 +517,7 @@ private func code(_ body: () async throws -> Void) async -> HTTPClientError.Code
         let trust = try TLSContext.client(trust: .pem(authority.issued.certificatePEM))
         let server = try TLSContext.server(identity)
         try await ClientFixture.run(tls: trust) { stream, _ in
-            try await stream.protect(TLSStreamCodec(TLSEngine(server: server)), within: .seconds(5))
+            try await stream.protect(TLSStreamCodec(TLSEngine(server: server)), within: .seconds(60))
             while true {
                 guard try await stream.read(until: "\r\n\r\n").hasSuffix("\r\n\r\n") else { break }
                 try await stream.write(ok)

@@ -126,6 +126,88 @@ import Testing
         }
     }
 
+    /// A client certificate as an operator would make one, by the `openssl` command.
+    private struct OpenSSLCertificate {
+        let authorityPEM: [UInt8]
+        let identity: TLSContext.Identity
+        let der: [UInt8]
+        let publicKeyDER: [UInt8]
+
+        init(in directory: String) throws {
+            func openssl(_ line: String) throws {
+                let words = line.split(separator: " ").map {
+                    String($0.replacing("_", with: " ").replacing("@", with: directory))
+                }
+                _ = try OpenSSLPeer(words).output()
+            }
+            func file(_ name: String) throws -> [UInt8] { try Files.read("\(directory)/\(name)", upTo: 1 << 16) }
+            let key = "-newkey rsa:2048 -nodes -days 2"
+            try openssl("req -x509 \(key) -subj /CN=client_authority -keyout @/ca.key -out @/ca.crt")
+            try openssl(
+                "req -x509 -CA @/ca.crt -CAkey @/ca.key \(key) -subj /O=Kars,_Ltd/CN=gateway -keyout @/own.key -out @/own.crt"
+                    + " -addext subjectAltName=DNS:gw.test,URI:spiffe://kars/gw,IP:10.1.2.3")
+            try openssl("x509 -in @/own.crt -outform DER -out @/own.der")
+            try openssl("pkey -in @/own.key -pubout -outform DER -out @/spki.der")
+            authorityPEM = try file("ca.crt")
+            identity = TLSContext.Identity(
+                certificateChainPEM: try file("own.crt"), privateKeyPEM: Secret(try file("own.key")))
+            der = try file("own.der")
+            publicKeyDER = try file("spki.der")
+        }
+    }
+
+    @Test func `a handler learns whom the client's verified certificate names`() async throws {
+        try await withTemporaryDirectory { directory in
+            let made = try OpenSSLCertificate(in: directory)
+            let own = try TestCertificates.authority()
+            let context = try TLSContext.server(
+                try TestCertificates.leaf(from: own).identity, clientAuthorities: made.authorityPEM)
+            let (seen, report) = AsyncStream<TLSCertificate?>.makeStream()
+            let handler = HTTPClosureHandler { request, response in
+                report.yield(await request.peerCertificate)
+                try await response.send(status: 200)
+            }
+            let server = HTTPServer(config: ServerFixture.patient, tls: context, handler: handler, group: ServerFixture.group)
+            let fixture = Fixture(
+                server: server, address: try await server.bind(SocketAddress(.loopbackV4, port: 0)), authority: own)
+            let client = try fixture.client(certificate: made.identity)
+            var certificates = seen.makeAsyncIterator()
+            for _ in 0..<2 {
+                #expect(try await client.send(try fixture.request(), on: ServerFixture.group.loops[0]).body(upTo: 10) == [])
+                let certificate = try #require(await certificates.next() ?? nil)
+                #expect(certificate.subject == #"CN=gateway,O=Kars\, Ltd"#)
+                #expect(certificate.commonName == "gateway")
+                #expect(certificate.dnsNames == ["gw.test"])
+                #expect(certificate.uris == ["spiffe://kars/gw"])
+                #expect(certificate.ipAddresses == [try #require(IPAddress("10.1.2.3"))])
+                #expect(certificate.der == made.der)
+                #expect(certificate.publicKeyDER == made.publicKeyDER)
+                #expect(certificate.publicKeyDigest == SHA256.hash(made.publicKeyDER))
+            }
+            await client.close()
+            let stranger = try fixture.client(certificate: try TestCertificates.leaf(from: own).identity)
+            await #expect(throws: HTTPClientError.self) { try await stranger.send(try fixture.request()) }
+            await stranger.close()
+            await server.drain(within: .milliseconds(200))
+            report.finish()
+            #expect(await certificates.next() == nil)
+        }
+    }
+
+    @Test func `without mutual TLS a client has no certificate, whatever it would present`() async throws {
+        let (seen, report) = AsyncStream<Bool>.makeStream()
+        try await serve { request, response in
+            report.yield(await request.peerCertificate == nil)
+            try await response.send(status: 200)
+        } _: { fixture in
+            let client = try fixture.client(certificate: try TestCertificates.leaf(from: fixture.authority).identity)
+            #expect(try await client.send(try fixture.request()).status == 200)
+            await client.close()
+        }
+        report.finish()
+        for await isAbsent in seen { #expect(isAbsent) }
+    }
+
     @Test func `a replaced certificate serves the next connection and spares the open one`() async throws {
         try await serve { fixture in
             let old = try fixture.client()

@@ -55,6 +55,15 @@ private struct UnreliableAPI: KubernetesAPI {
     private let cluster = FakeCluster()
     private let clock = ManualClock()
 
+    @Test func `the documentation quotes it word for word`() throws {
+        let path = #filePath
+        let marker = try #require(path.firstRange(of: "/Tests/KarsCoreTests/"))
+        let root = path[..<marker.lowerBound]
+        let text = { (path: String) throws in String(decoding: try Files.read(root + path, upTo: 1 << 20), as: UTF8.self) }
+        let example = try text("/Tests/KarsCoreTests/Kubernetes/ExampleController.swift")
+        #expect(try text("/docs/kubernetes-runtime.md").contains("```swift\n\(example)```\n"))
+    }
+
     /// Lets everything that can run do so, on this one thread, and then time pass.
     private func pass(_ step: Duration = .milliseconds(100)) async {
         for _ in 0..<60 { await Task.yield() }

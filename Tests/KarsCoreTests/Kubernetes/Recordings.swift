@@ -55,4 +55,4 @@ extension FieldError {
     }
 }
 
-func schema(_ text: String) throws -> StructuralSchema { try StructuralSchema(reading: JSON(parsing: text), at: "schema") }
+func readSchema(_ text: String) throws -> StructuralSchema { try StructuralSchema(reading: JSON(parsing: text), at: "schema") }

@@ -6,6 +6,16 @@ import Testing
         try InferencePolicy(parsing: Array(text.utf8))
     }
 
+    @Test func `what happens to findings in answers is read, and a word that is not known is an error`() throws {
+        let policy = try Self.policy(#"{"outputScan":{"credentials":"block","injection":"off"}}"#)
+        #expect(policy.output == OutputPolicy(credentials: .block, injection: .off, exfiltration: .observe))
+        #expect(try Self.policy(policy.json.description) == policy)
+        #expect(InferencePolicy().json["outputScan"] == nil)
+        for text in [#"{"outputScan":{"credentials":"blok"}}"#, #"{"outputScan":{"injection":"redact"}}"#, #"{"outputScan":1}"#] {
+            #expect(throws: PolicyFileError.self) { try Self.policy(text) }
+        }
+    }
+
     @Test func `an inference policy is read whole`() throws {
         let policy = try Self.policy(
             #"""

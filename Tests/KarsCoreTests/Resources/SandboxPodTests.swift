@@ -17,7 +17,7 @@ import Testing
         var spec = SandboxSpec(
             name: "dev", runtime: runtime, model: "gpt-4.1",
             provider: .init(kind: "openai", endpoint: "http://127.0.0.1:11434/v1"),
-            secrets: RouterSecrets(
+            secrets: RouterSecretContent(
                 adminToken: secret("tok-hidden"), tlsCertificate: secret("crt"), tlsKey: secret("key-hidden"),
                 modelKey: secret("sk-hidden")))
         spec.placement = placement

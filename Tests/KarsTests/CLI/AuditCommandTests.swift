@@ -15,6 +15,10 @@ import Testing
         }
     }
 
+    func expect(_ status: Kars.ExitStatus, at location: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
+        #expect(sourceLocation: location) { try body() } throws: { ($0 as? CommandFailure)?.status == status }
+    }
+
     func locate(_ home: String, _ name: String) throws -> AuditTarget.Location {
         try AuditTarget.parse([name]).locate(EnvironmentReader(values: ["KARS_HOME": home]))
     }
@@ -25,8 +29,8 @@ import Testing
             #expect(byName.directory == config.directory)
             let byPath = try AuditTarget.parse(["--dir", config.directory]).locate()
             #expect(byPath.directory == config.directory)
-            #expect(throws: ExitStatus.notFound.exitCode) { try locate(home, "other") }
-            #expect(throws: ExitStatus.notFound.exitCode) { try AuditTarget.parse(["--dir", home + "/none"]).locate() }
+            expect(.notFound) { _ = try locate(home, "other") }
+            expect(.notFound) { _ = try AuditTarget.parse(["--dir", home + "/none"]).locate() }
         }
     }
 
@@ -43,9 +47,9 @@ import Testing
             var bytes = try Files.read(path, upTo: 1 << 20)
             bytes[200] ^= 1
             try AtomicFile.write(bytes, to: path, mode: 0o644)
-            #expect(throws: ExitStatus.failed.exitCode) { try AuditVerifyCommand.parse(verify).run() }
+            expect(.failed) { try AuditVerifyCommand.parse(verify).run() }
             try Files.createDirectories(home + "/empty", mode: 0o700)
-            #expect(throws: ExitStatus.notFound.exitCode) { try AuditVerifyCommand.parse(["--dir", home + "/empty"]).run() }
+            expect(.notFound) { try AuditVerifyCommand.parse(["--dir", home + "/empty"]).run() }
         }
     }
 
@@ -54,10 +58,10 @@ import Testing
             let files = EvidenceFiles(directory: config.directory)
             try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", files.publicKey]).run()
             let other = Ed25519.PrivateKey().publicKey.evidenceText
-            #expect(throws: ExitStatus.failed.exitCode) {
+            expect(.failed) {
                 try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", other]).run()
             }
-            #expect(throws: ExitStatus.usage.exitCode) {
+            expect(.usage) {
                 try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", home]).run()
             }
         }

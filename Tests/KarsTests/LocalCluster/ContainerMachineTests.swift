@@ -44,12 +44,29 @@ import Testing
         #expect(machine.lastExitCode == code)
     }
 
-    @Test func `a probe turns after its thresholds and says when it turned`() {
-        var probe = ProbeMachine(Probe(.tcp(port: 1), failureThreshold: 2))
-        #expect(probe.record(success: false) == false && probe.passes == nil)
-        #expect(probe.record(success: true) && probe.passes == true)
-        #expect(probe.record(success: false) == false && probe.passes == true)
-        #expect(probe.record(success: false) && probe.passes == false)
-        #expect(probe.record(success: false) == false)
+    @Test func `a loop is called one after the third failure in a row, and not while it runs`() {
+        var machine = ContainerMachine(policy: .always), now = Self.at(.zero)
+        for failures in 1...4 {
+            machine.started(now: now)
+            #expect(machine.isRunning && !machine.isCrashLooping)
+            guard case .startAgain(let due) = machine.ended(code: 1, now: now) else {
+                Issue.record("stayed ended")
+                return
+            }
+            #expect(machine.state == .backingOff(until: due))
+            #expect(machine.isCrashLooping == (failures > 2))
+            now = due
+        }
+    }
+
+    @Test func `just under ten minutes of running forgives nothing`() {
+        var machine = ContainerMachine(policy: .always)
+        for _ in 0..<3 {
+            machine.started(now: Self.at(.zero))
+            _ = machine.ended(code: 1, now: Self.at(.zero))
+        }
+        let end = Self.at(.seconds(600) - .nanoseconds(1))
+        machine.started(now: Self.at(.zero))
+        #expect(machine.ended(code: 1, now: end) == .startAgain(at: end.advanced(by: .milliseconds(80))))
     }
 }

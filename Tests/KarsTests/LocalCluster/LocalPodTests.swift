@@ -43,10 +43,10 @@ private struct Sandbox {
         return container
     }
 
-    static func guardContainer(_ command: [String]) -> Container {
+    static func guardContainer(_ command: [String], capabilities: [String] = ["NET_ADMIN"]) -> Container {
         var container = container("egress-guard", 0, command, [VolumeMount("run", at: "/run")])
         container.image = "kars"
-        container.securityContext?.addedCapabilities = ["NET_ADMIN"]
+        container.securityContext?.addedCapabilities = capabilities
         container.securityContext?.seccompProfile = .unconfined
         return container
     }
@@ -92,14 +92,15 @@ private struct Sandbox {
         return (code, String(decoding: Descriptors.readAll(output, upTo: 1 << 20), as: UTF8.self))
     }
 
-    /// Looks until it is so; a pod has nothing to wait on from outside.
-    func eventually(_ what: String, _ isSo: (PodStatus) -> Bool) async throws {
-        for _ in 0..<2_000 {
-            if let status = try pod.status(), isSo(status) { return }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        Issue.record("\(what) did not come about: \(String(describing: try pod.status()))")
+    /// Looks until it is so; the end of a supervisor is nothing that could be waited on from outside.
+    func eventually(_ isSo: (PodStatus) -> Bool) async throws {
+        try await lookUntil { try pod.status().map(isSo) ?? false }
     }
+}
+
+/// Looks again and again until `condition` holds; what never comes about is the time limit's failure.
+private func lookUntil(_ condition: () throws -> Bool) async throws {
+    while try !condition() { try await Task.sleep(for: .milliseconds(5)) }
 }
 
 private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body: (Sandbox) async throws -> Void) async throws {
@@ -119,7 +120,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
     }
 }
 
-@Suite(.serialized, .enabled(if: Rig.isPossible())) struct `Local pod` {
+@Suite(.serialized, .enabled(if: Rig.isPossible()), .timeLimit(.minutes(3))) struct `Local pod` {
     @Test func `the agent is user 1000 without any right`() async throws {
         try await withSandbox { (sandbox: Sandbox) async throws in
             #expect(try await sandbox.run("id -u").output == "1000\n")
@@ -209,9 +210,15 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
         }
     }
 
-    @Test func `behind the guard the agent reaches nothing but loopback`() async throws {
+    @Test(arguments: ["auto", "nft", "legacy"])
+    func `behind the guard the agent reaches nothing but loopback, with either iptables`(backend: String) async throws {
         try await withSandbox({
-            $0.pod.spec.initContainers = [Sandbox.guardContainer(["kars", "egress-guard", "--protect-port", "7001"])]
+            $0.pod.spec.initContainers = [
+                // The legacy programs speak through a raw socket, the others through netlink.
+                Sandbox.guardContainer(
+                    ["kars", "egress-guard", "--backend", backend, "--protect-port", "7001"],
+                    capabilities: backend == "legacy" ? ["NET_ADMIN", "NET_RAW"] : ["NET_ADMIN"])
+            ]
         }) { (sandbox: Sandbox) async throws in
             let script = """
                 import socket
@@ -235,15 +242,31 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
                 try: socket.socket(40, socket.SOCK_STREAM); print('REACHED vsock')
                 except OSError: pass
                 """
-            let server =
-                "python3 -c \"import socket; s = [socket.create_server(('127.0.0.1', p)) for p in (8446, 9090, 7001)]; import time; time.sleep(60)\" &"
-            _ = try await sandbox.run(server + " sleep 0.5", in: "router")
+            let server = """
+                import socket, time
+                sockets = [socket.create_server(('127.0.0.1', port)) for port in (8446, 9090, 7001)]
+                open('/var/lib/kars/listening', 'w').close()
+                time.sleep(600)
+                """
+            let wait = "until test -e /var/lib/kars/listening; do sleep 0.05; done"
+            #expect(try await sandbox.run("python3 - <<'P' &\n\(server)\nP\n\(wait)", in: "router").code == 0)
             let result = try await sandbox.run("/usr/bin/python3 - <<'P'\n\(script)\nP")
             #expect(!result.output.contains("REACHED"), "\(result.output)")
             #expect(result.output.split(separator: "\n").count == 11, "\(result.output)")
             // The operator's side goes round the guard, as the router's user.
             let connection = try await sandbox.pod.dial(port: 7_001)
             close(connection)
+        }
+    }
+
+    @Test func `the legacy back end without its capability fails the pod and says what it needs`() async throws {
+        try await withTemporaryDirectory { (directory: String) async throws in
+            var pod = LocalPod(directory: directory)
+            pod.executable = Rig.executable
+            let launch = Sandbox.launch(in: directory, guardCommand: ["kars", "egress-guard", "--backend", "legacy"])
+            let error = await #expect(throws: LocalPodError.self) { try await pod.start(launch) }
+            #expect(error?.code == .initContainerFailed)
+            #expect(error?.message.contains("the legacy back end needs CAP_NET_RAW beside CAP_NET_ADMIN") == true)
         }
     }
 
@@ -254,7 +277,7 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
             ]
             launch.pod.spec.containers[1].readinessProbe = Probe(.http(path: "/", port: 9_099, secure: false), periodSeconds: 1)
         }) { (sandbox: Sandbox) async throws in
-            try await sandbox.eventually("readiness") { $0.isReady }
+            try await sandbox.eventually { $0.isReady }
             let connection = try await sandbox.pod.dial(port: 9_099)
             defer { close(connection) }
             _ = fcntl(connection, F_SETFL, 0)
@@ -268,11 +291,87 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
     @Test func `a crash starts the container again and again, more and more slowly`() async throws {
         try await withSandbox({ $0.pod.spec.containers[0].command = ["sh", "-c", "sleep 0.02; exit 3"] }) {
             (sandbox: Sandbox) async throws in
-            try await sandbox.eventually("back-off") {
+            try await sandbox.eventually {
                 $0.phase == .crashLoopBackOff && ($0.container("agent")?.restartCount ?? 0) > 3
             }
             #expect(try sandbox.pod.status()?.container("agent")?.exitCode == 3)
             #expect(try sandbox.pod.status()?.container("router")?.state == .running)
+        }
+    }
+
+    @Test func `a liveness check that fails starts the container again`() async throws {
+        try await withSandbox({
+            var probe = Probe(.command(["sh", "-c", "test ! -e /tmp/sick"]), periodSeconds: 1, failureThreshold: 1)
+            probe.timeoutSeconds = 5
+            $0.pod.spec.containers[0].livenessProbe = probe
+        }) { (sandbox: Sandbox) async throws in
+            #expect(try await sandbox.run("touch /tmp/sick").code == 0)
+            // Scratch memory goes with the container, and the sickness with it.
+            try await sandbox.eventually {
+                $0.container("agent")?.restartCount == 1 && $0.container("agent")?.state == .running
+            }
+            #expect(try sandbox.pod.status()?.container("agent")?.exitCode == 143)
+            #expect(try await sandbox.run("test ! -e /tmp/sick").code == 0)
+            #expect(try sandbox.pod.status()?.container("router")?.restartCount == 0)
+        }
+    }
+
+    @Test func `readiness follows its command, which runs as the container's user`() async throws {
+        try await withSandbox({
+            let check = Probe.Check.command(["sh", "-c", "test -e /tmp/ready && test $(id -u) = 1000"])
+            $0.pod.spec.containers[0].readinessProbe = Probe(check, periodSeconds: 1, failureThreshold: 1)
+        }) { (sandbox: Sandbox) async throws in
+            #expect(try sandbox.pod.status()?.isReady == false)
+            _ = try await sandbox.run("touch /tmp/ready")
+            try await sandbox.eventually { $0.isReady }
+            _ = try await sandbox.run("rm /tmp/ready")
+            try await sandbox.eventually { !$0.isReady }
+            #expect(try sandbox.pod.status()?.container("agent")?.restartCount == 0)
+        }
+    }
+
+    @Test func `a check that hangs fails, and leaves nothing running`() async throws {
+        try await withSandbox({
+            let hang = ["sh", "-c", "echo >> /sandbox/checks; sleep 3607 & wait"]
+            $0.pod.spec.containers[0].readinessProbe = Probe(.command(hang), periodSeconds: 1, failureThreshold: 1)
+        }) { (sandbox: Sandbox) async throws in
+            // Two checks have begun: the first is over.
+            let checks = "\(sandbox.pod.directory)/workspace/checks"
+            try await sandbox.eventually { _ in (Files.size(of: checks) ?? 0) >= 2 }
+            #expect(try sandbox.pod.status()?.container("agent")?.isReady == false)
+            // Of the check that runs now, if one does; an argument that is just that, so that nothing here finds itself.
+            let sleeping = try await sandbox.run("grep -zxl '360[7]' /proc/[0-9]*/cmdline").output.split(separator: "\n")
+            #expect(sleeping.count <= 1, "\(sleeping)")
+        }
+    }
+
+    @Test func `memory beyond the limit ends the container, and only it`() async throws {
+        try await withSandbox({
+            let fill = "import time; b = []\nwhile True: b.append(bytearray(8 << 20))"
+            $0.pod.spec.containers[0].command = ["/usr/bin/python3", "-c", fill]
+            $0.pod.spec.containers[0].resources = ResourceRequirements(
+                requests: [:], limits: ["memory": Quantity("96Mi")].compactMapValues { $0 })
+        }) { (sandbox: Sandbox) async throws in
+            guard try sandbox.pod.status()?.notes.contains(where: { $0.contains("memory limits") }) == false else {
+                return print("skipped: this machine has no memory controller that may be used")
+            }
+            try await sandbox.eventually { $0.container("agent")?.exitCode == 137 }
+            #expect(try sandbox.pod.status()?.container("router")?.restartCount == 0)
+        }
+    }
+
+    @Test func `two pods have no user in common`() async throws {
+        try await withSandbox { (one: Sandbox) async throws in
+            try await withSandbox { (two: Sandbox) async throws in
+                let map = { (sandbox: Sandbox) in
+                    try await sandbox.run("cat /proc/self/uid_map").output.split(whereSeparator: \.isWhitespace).compactMap {
+                        Int($0)
+                    }
+                }
+                let first = try await map(one), second = try await map(two)
+                #expect(first.count == 3 && first[2] == PodIdentities.count && second[2] == PodIdentities.count)
+                #expect(abs(first[1] - second[1]) >= PodIdentities.count)
+            }
         }
     }
 
@@ -304,16 +403,12 @@ private func withSandbox(_ change: (inout PodLaunch) -> Void = { _ in }, _ body:
             #expect(Self.processes(containing: mark) == 1)
             let groups = Self.groups(of: supervisor)
             kill(pid_t(supervisor), SIGKILL)
-            try await sandbox.eventually("the end") { $0.phase == .stopped }
-            for _ in 0..<1_000
-            where Self.processes(containing: mark) + Self.groups(of: supervisor)
-                + Self.processes(containing: sandbox.pod.directory) > 0
-            {
-                try await Task.sleep(for: .milliseconds(5))
+            try await sandbox.eventually { $0.phase == .stopped }
+            try await lookUntil {
+                Self.processes(containing: mark) == 0 && Self.processes(containing: sandbox.pod.directory) == 0
+                    && Self.groups(of: supervisor) == 0
             }
-            #expect(Self.processes(containing: mark) == 0)
-            #expect(Self.processes(containing: sandbox.pod.directory) == 0)
-            #expect(groups > 0 && Self.groups(of: supervisor) == 0)
+            #expect(groups > 0)
             let mounts = try Files.read("/proc/self/mounts", upTo: 1 << 20)
             #expect(!String(decoding: mounts, as: UTF8.self).contains(sandbox.pod.directory))
             // And the sandbox starts again.

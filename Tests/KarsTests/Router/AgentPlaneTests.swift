@@ -94,7 +94,27 @@ import Testing
             let chat = try await fixture.chat(ChatRouteQuestion.plain)
             #expect(chat.status == 403)
             #expect(chat.errorCode == "approval_required")
-            #expect(chat.text.contains("ticket"))
+            #expect(chat.json?["error"]?["ticket"]?.stringValue?.count == 16)
+        }
+    }
+
+    @Test func `a tool that wants approval is offered to the model, because calling it is what asks`() async throws {
+        let backend = FakeBackend(#"{"choices":[{"index":0,"message":{"content":"hi"}}]}"#)
+        let profile = PolicyProfile(
+            agents: ["test"],
+            rules: [
+                .init(name: "ask", kind: .approval(actions: [ActionPattern("tool.invoke:deploy")], minimumApprovals: 1)),
+                .init(
+                    name: "rest",
+                    kind: .capability(denied: [ActionPattern("tool.invoke:rm")], allowed: [ActionPattern("inference:*")])),
+            ])
+        try await withTemporaryDirectory { directory in
+            let fixture = try RouterFixture(directory, backend: backend, profile: profile)
+            let tools = #"[{"type":"function","function":{"name":"deploy"}},{"type":"function","function":{"name":"rm"}}]"#
+            _ = try await fixture.chat(#"{"model":"m","messages":[],"tools":\#(tools)}"#)
+            let sent = try JSON(parsing: backend.calls.first?.body ?? [])
+            #expect(sent["tools"]?.arrayValue?.count == 1)
+            #expect(sent["tools"]?[0]?["function"]?["name"] == "deploy")
         }
     }
 

@@ -10,9 +10,12 @@ import Testing
     static let views = [
         "/status", "/internal/policy-status", "/audit/head", "/budget", "/egress/status", "/egress/learned",
         "/egress/allowlist", "/egress/pending", "/egress/learned/blocked", "/internal/egress/blocked?since=-10m",
-        "/internal/egress/blocked/top?window=5m&n=10",
+        "/internal/egress/blocked/top?window=5m&n=10", "/approvals",
     ]
-    static let operations = ["/egress/learn", "/egress/learned/clear", "/egress/approve", "/egress/deny", "/egress/enforce"]
+    static let operations = [
+        "/egress/learn", "/egress/learned/clear", "/egress/approve", "/egress/deny", "/egress/enforce", "/approvals/approve",
+        "/approvals/deny",
+    ]
 
     private func with(_ body: (OperatorPlane, RouterFixture) async throws -> Void) async throws {
         try await withTemporaryDirectory { directory in
@@ -22,7 +25,8 @@ import Testing
             egress.replace(baseline: [])
             try await body(
                 OperatorPlane(
-                    token: Secret(Array(Self.token.utf8)), pipeline: fixture.pipeline, egress: egress, budget: fixture.budget,
+                    token: OperatorToken(Secret(Array(Self.token.utf8))), pipeline: fixture.pipeline, egress: egress,
+                    budget: fixture.budget,
                     health: fixture.health, config: fixture.config, traces: TraceIDs(), log: .silent), fixture)
         }
     }
@@ -85,7 +89,8 @@ import Testing
 
     @Test(arguments: [
         ("/egress/learn", "{}"), ("/egress/learn", "nonsense"), ("/egress/approve", #"{"host":"a b"}"#),
-        ("/egress/approve", "{}"), ("/egress/deny", #"{"host":""}"#),
+        ("/egress/approve", "{}"), ("/egress/deny", #"{"host":""}"#), ("/approvals/approve", "{}"),
+        ("/approvals/approve", #"{"ticket":"0000000000000000"}"#), ("/approvals/deny", #"{"ticket":1}"#),
     ])
     func `a bad argument is 400 and changes nothing`(path: String, body: String) async throws {
         try await with { (plane, fixture) async throws in

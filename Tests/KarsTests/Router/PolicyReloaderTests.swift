@@ -12,13 +12,24 @@ import Testing
         func replace(baseline: [EgressRule]?) { self.baseline.withLock { $0 = baseline } }
         func replace(approvals: [EgressApproval]) { self.approvals.withLock { $0 = approvals } }
         func replace(blockList: BlockList) {}
-        func mergedDocument(at now: UTCTime) -> [UInt8] { EgressRule.document([]) }
+        func mergedDocument(at now: UTCTime) -> [UInt8] {
+            let approved = approvals.withLock { $0 }.filter { $0.isActive(at: now) }.flatMap(\.rules)
+            return EgressRule.document((baseline.withLock { $0 } ?? []) + approved)
+        }
+        func nextApprovalTurn(after now: UTCTime) -> UTCTime? {
+            approvals.withLock { $0 }.flatMap { [$0.effectiveAt, $0.expiresAt] }.filter { $0 > now }.min()
+        }
+    }
+
+    private final class Clock: Sendable {
+        let now = Mutex(UTCTime(seconds: 1_800_000_000))
     }
 
     private struct Fixture {
         let directory: String
         let store = PolicyStore()
         let egress = Egress()
+        let clock = Clock()
         let reloader: PolicyReloader
 
         init(_ directory: String) throws {
@@ -32,7 +43,8 @@ import Testing
                     allowlist: "\(directory)/egress", approvals: "\(directory)/approvals",
                     blockList: "\(directory)/blocklist.txt", blockListEnabled: true, learnsEgress: false,
                     pollInterval: .milliseconds(20)),
-                store: store, egress: egress, metrics: RouterMetrics(in: Metrics(), sandbox: "t", models: []), log: .silent)
+                store: store, egress: egress, metrics: RouterMetrics(in: Metrics(), sandbox: "t", models: []), log: .silent,
+                clock: { [clock] in clock.now.withLock { $0 } })
         }
 
         func write(_ text: String, _ name: String) throws {
@@ -107,13 +119,55 @@ import Testing
                     == "sha256:782c6aedb45fe8457c10f95b481bbdae92711c6bd21e0d38eb46e14c43583ef3")
             #expect(
                 fixture.store.board[.approvals]?.digest
-                    == "sha256:a4e8758c709436be73354af3b0d55e47d25f3b443c9e827c53b4c73fd67e2d9f")
+                    == "sha256:198b19f6015f413581c14e4019c761aeb2a37e40b65352a4d9d6f66dbd1a1161")
             try fixture.write("{}", "approvals/approval-a.json")
             #expect(fixture.store.board[.approvals]?.lastError?.contains("approval-a.json") == true)
             try Files.remove("\(directory)/egress/allowlist.json")
             fixture.reloader.loadAll()
             #expect(fixture.egress.baseline.withLock { $0 } == nil)
             #expect(fixture.store.board[.allowlist] == nil)
+        }
+    }
+
+    @Test func `what was read past shows in the status of the version in force`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            try fixture.write(
+                "version: \"1.0\"\nagent: t\nsurprise: 1\npolicies: []\n", "profiles/p.yaml")
+            let warnings = try #require(fixture.store.board[.profile]?.warnings)
+            #expect(warnings.contains { $0.contains("surprise") })
+            #expect(fixture.store.board.json["entries"]?[0]?["warnings"]?.arrayValue?.isEmpty == false)
+            try fixture.write(Self.profile("tool:b:*"), "profiles/p.yaml")
+            #expect(fixture.store.board[.profile]?.warnings.isEmpty == true)
+        }
+    }
+
+    @Test func `the digest of approvals follows the allow list and the clock`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            let start = fixture.clock.now.withLock { $0 }
+            func merged(_ hosts: String...) -> String {
+                let rules = hosts.compactMap { try? EgressRule(host: $0, port: 443) }
+                return PolicyDigest(name: PolicyDigest.Name.mergedAllowlist, body: EgressRule.document(rules)).description
+            }
+            let list = { (host: String) in #"{"schemaVersion":1,"endpoints":[{"host":"\#(host)","port":443}]}"# }
+            try fixture.write(list("a.example"), "egress/allowlist.json")
+            try fixture.write(
+                """
+                {"schemaVersion":1,"approvalName":"x","hosts":[{"host":"b.example"}],
+                "effectiveAt":"\(start.advanced(by: .seconds(60)).rfc3339Milliseconds)",
+                "expiresAt":"\(start.advanced(by: .seconds(120)).rfc3339Milliseconds)"}
+                """, "approvals/approval-x.json")
+            #expect(fixture.store.board[.approvals]?.digest == merged("a.example"))
+            for (seconds, expected) in [
+                (59, merged("a.example")), (60, merged("a.example", "b.example")), (120, merged("a.example")),
+            ] {
+                fixture.clock.now.withLock { $0 = start.advanced(by: .seconds(seconds)) }
+                fixture.reloader.loadAll()
+                #expect(fixture.store.board[.approvals]?.digest == expected, "after \(seconds) s")
+            }
+            try fixture.write(list("c.example"), "egress/allowlist.json")
+            #expect(fixture.store.board[.approvals]?.digest == merged("c.example"))
         }
     }
 }

@@ -61,6 +61,8 @@ int kars_listen_unix(const char *path);
 int kars_connect_unix(const char *path);
 /// Connects to 127.0.0.1, then ::1, on `port`, each within `timeout_ms`.
 int kars_connect_loopback(uint16_t port, int timeout_ms);
+/// A socket that listens on `port` of 127.0.0.1, or of ::1 when `six`; neither blocks nor leaks into a child process.
+int kars_listen_loopback(uint16_t port, int six);
 int kars_loopback_up(void);
 int kars_make_device(const char *path, int major, int minor);
 /// Opens a pseudo terminal of this mount namespace's /dev/ptmx: returns the controlling side, fills the other.

@@ -3,7 +3,9 @@ import KarsCore
 
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "See the policy of a sandbox, and change which hosts its allow list names.",
+        commandName: "policy",
+        abstract:
+            "See the policy of a sandbox, change which hosts its allow list names, and decide calls that wait for approval.",
         discussion: """
             `allow` and `deny` edit the allow list that the sandbox is configured with; the router takes it over within a second.
             `kars egress --approve` adds to it at run time instead.
@@ -13,8 +15,10 @@ struct PolicyCommand: AsyncParsableCommand {
               kars policy allow dev-agent api.github.com
               kars policy allow dev-agent '*.pypi.org' --port 443
               kars policy deny dev-agent api.github.com
+              kars policy approvals dev-agent
+              kars policy approvals dev-agent --approve 3f9c0a1b2c3d4e5f --by alice
             """,
-        subcommands: [Get.self, Allow.self, Deny.self])
+        subcommands: [Get.self, Allow.self, Deny.self, PolicyApprovals.self])
 
     struct Get: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What is configured, and what the router enforces.")
@@ -33,13 +37,18 @@ struct PolicyCommand: AsyncParsableCommand {
                         entry["loaded_at"]?.stringValue ?? "-", entry["last_error"]?.stringValue ?? "",
                     ])
                 }
+                let warnings = (enforced["entries"]?.arrayValue ?? []).flatMap { entry in
+                    (entry["warnings"]?.arrayValue ?? []).compactMap(\.stringValue).map {
+                        "\nwarning: \(entry["kind"]?.stringValue ?? ""): \($0)"
+                    }
+                }
                 let hosts = files.allowlist.entries.map { "  \($0)" }.joined(separator: "\n")
                 return """
                     \(files.profile)
                     allowed hosts
                     \(hosts.isEmpty ? "  none" : hosts)
 
-                    \(table.text)
+                    \(table.text)\(warnings.joined())
                     """
             }
         }

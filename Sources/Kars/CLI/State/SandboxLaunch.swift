@@ -86,7 +86,7 @@ struct SandboxLaunch {
         var spec = SandboxSpec(
             name: record.name, runtime: runtime, model: record.model,
             provider: SandboxSpec.ModelBackend(kind: record.provider.rawValue, endpoint: record.endpoint),
-            secrets: KarsCore.RouterSecrets(
+            secrets: RouterSecretContent(
                 adminToken: Secret(Array(access.token.reveal().utf8)), tlsCertificate: Secret(access.certificatePEM),
                 tlsKey: access.privateKeyPEM, modelKey: modelKey.map { Secret(Array($0.reveal().utf8)) }))
         spec.placement = .laptop(

@@ -41,7 +41,8 @@ enum Terminal {
 
     static func notePart(_ text: String) { write(text, to: STDERR_FILENO) }
 
-    /// `text` as shown to people: control characters become spaces, so that data cannot drive the terminal.
+    /// `text` as shown to people: control characters and what reorders text become spaces, so that data cannot drive the
+    /// terminal.
     static func safe(_ text: String) -> String {
         String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) && $0 != "\n" && $0 != "\t" ? " " : $0 }))
     }
@@ -50,7 +51,7 @@ enum Terminal {
     static func safeLine(_ text: String) -> String { safe(text).replacing("\n", with: " ").replacing("\t", with: " ") }
 
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+        scalar.value < 0x20 || scalar.movesTerminal
     }
 
     private static func write(_ text: String, to descriptor: Int32) {

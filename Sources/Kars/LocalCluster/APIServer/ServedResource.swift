@@ -36,6 +36,10 @@ struct ServedResource: Sendable {
     var selectableFields: [String] = []
     /// Built-in kinds answer some mistakes otherwise than custom ones (405 against 400 or 409, see the recordings).
     var isCustom = false
+    /// The Go type of a built-in kind; nil for custom kinds, whose `schema` is everything that is known of them.
+    var type: APIObjectType?
+    /// Subresources besides `status` and `scale`, for discovery.
+    var subresources: [SubresourceDescription] = []
     /// What `metadata.name` must look like.
     var nameRule = NameRule.subdomain
     /// How objects are kept when not as this version serves them; nil: as they are, under the group and the resource.
@@ -57,10 +61,21 @@ struct StoredForm: Sendable {
     var serve: @Sendable (JSONObject) -> JSONObject
 }
 
+/// What discovery tells of a subresource.
+struct SubresourceDescription: Hashable, Sendable {
+    var name: String
+    /// What is sent or returned, with its group and version when they are not the resource's own.
+    var kind: String
+    var groupVersion: GroupVersion?
+    var verbs: [ResourceDescription.Verb]
+}
+
 /// The rules of one kind that a schema cannot say. All functions are pure; `object` has passed the schema.
 protocol ResourceStrategy: Sendable {
-    /// Defaults that no schema can say; their fields belong to whoever wrote the object, as those of the schema do.
-    func applyDefaults(to object: inout JSONObject)
+    /// Brings an object into the form it is served in, right after it was parsed or patched and its unknown fields were
+    /// pruned, before admission: types checked, empty values dropped, times and quantities in their one form, defaults set.
+    /// The fault is answered with 400 behind `Pod in version "v1" cannot be handled as a Pod: `, or with 422 for a patch.
+    func decode(_ object: inout JSONObject) throws(APIDecoder.Fault)
     /// Sets what the server decides at creation and clears what the client may not set (for instance `status`).
     func prepareForCreate(_ object: inout JSONObject, _ request: RequestInfo)
     /// Carries over what an update may not touch.
@@ -69,10 +84,6 @@ protocol ResourceStrategy: Sendable {
     func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError]
     /// Texts for `Warning` headers.
     func warnings(for object: JSONObject) -> [String]
-}
-
-extension ResourceStrategy {
-    func applyDefaults(to object: inout JSONObject) {}
 }
 
 /// One printed column (`TableColumnDefinition` of meta/v1) and how its cell is made.

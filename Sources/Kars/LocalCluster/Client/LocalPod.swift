@@ -81,6 +81,7 @@ struct LocalPod: Sendable {
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         let answer = Descriptors.readAll(ready[0], upTo: answerLimit)
         guard !answer.isEmpty else {
+            // It only adds to an error that is told anyway.
             let said = (try? Files.read(logPath, upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
             throw LocalPodError(.failed, "the supervisor ended unexpectedly: \(said.trimmingWhitespace())")
         }

@@ -36,8 +36,10 @@ enum LocalPrerequisites {
             let numbers = release.split(whereSeparator: { $0 == "." || $0 == "-" }).prefix(2).map { Int($0) ?? 0 }
             return Machine(
                 isRoot: geteuid() == 0, userName: UserMapping.userName() ?? "\(geteuid())",
-                hasMapping: UserMapping.ofThisProcess() != nil, kernel: (numbers.first ?? 0, numbers.dropFirst().first ?? 0),
+                hasMapping: geteuid() == 0 || UserMapping.ofOrdinaryUser() != nil,
+                kernel: (numbers.first ?? 0, numbers.dropFirst().first ?? 0),
                 setting: { path in
+                    // A setting that the kernel does not have cannot be in the way.
                     (try? Files.read(path, upTo: 4_096)).map { String(decoding: $0, as: UTF8.self).trimmingWhitespace() }
                 }, program: Programs.find, tunError: kars_can_open_tun() == 0 ? 0 : errno)
         }

@@ -34,12 +34,13 @@ struct PodDirectory: Sendable {
 
     /// The stage of `remove` for an ordinary user: as the root of a user namespace with the pods' users.
     static func runRemoval(_ path: String) -> Never {
-        guard let mapping = UserMapping.ofThisProcess(), let namespaces = try? PodNamespaces.create(mapping) else { exit(1) }
         do {
-            try namespaces.enterUser()
+            guard let mapping = UserMapping.ofOrdinaryUser() else { exit(1) }
+            try PodNamespaces.create(mapping).enterUser()
             try Files.remove(path)
             exit(0)
         } catch {
+            // Whoever waits for this looks whether the directory is gone and says what to do.
             exit(1)
         }
     }

@@ -34,7 +34,7 @@ struct ContainerStage {
         let bytes = Descriptors.readAll(Inherited.setup, upTo: 64 << 20)
         close(Inherited.setup)
         do {
-            guard let json = try? JSON(parsing: bytes), let setup = ContainerSetup(json: json) else {
+            guard let setup = ContainerSetup(json: try JSON(parsing: bytes)) else {
                 throw StageError("reading the container's setup", errno: EINVAL)
             }
             let stage = ContainerStage(setup: setup)

@@ -14,6 +14,8 @@ enum HiddenStage: String {
     case supervisor = "pod-supervisor"
     /// `kars pod-stage`, see `ContainerStage`.
     case container = "pod-stage"
+    /// `kars pod-relay USER PORT…`, see `LoopbackRelay`; the one stage with more than one thread.
+    case relay = "pod-relay"
     /// `kars pod-remove DIRECTORY`, see `PodDirectory`.
     case removal = "pod-remove"
 
@@ -23,6 +25,7 @@ enum HiddenStage: String {
         switch stage {
         case .supervisor: runSupervisor()
         case .container: ContainerStage.run()
+        case .relay: LoopbackRelay.serve(Array(arguments.dropFirst(2)))
         case .removal: PodDirectory.runRemoval(arguments.count > 2 ? arguments[2] : "")
         }
     }

@@ -6,10 +6,10 @@ struct ChangeDraft {
     private(set) var revision: Int
     private(set) var events: [StoreEvent] = []
     /// By key, what is there after the events so far; keys of the group that are missing do not exist.
-    private var current: [ObjectKey: StoredObject]
+    private var current: [StoreKey: StoredObject]
     private let time: Instant
 
-    init(revision: Int, current: [ObjectKey: StoredObject], time: Instant) {
+    init(revision: Int, current: [StoreKey: StoredObject], time: Instant) {
         self.revision = revision
         self.current = current
         self.time = time
@@ -77,8 +77,9 @@ struct ForgettingOrder: Sendable {
     mutating func next(_ config: StoreConfig, now: Instant) -> CollectionName? {
         guard first < entries.count else { return nil }
         let entry = entries[first]
-        guard bytes > config.historyBytes || entries.count - first > config.historyEvents
-            || now.duration(since: entry.time) > config.historyAge
+        guard
+            bytes > config.historyBytes || entries.count - first > config.historyEvents
+                || now.duration(since: entry.time) > config.historyAge
         else { return nil }
         bytes -= entry.bytes
         first += 1

@@ -68,7 +68,7 @@ struct ObjectCollection: Sendable {
         }
     }
 
-    private static func isAt(_ key: ObjectKey, _ namespace: String, _ name: String) -> Bool {
+    private static func isAt(_ key: StoreKey, _ namespace: String, _ name: String) -> Bool {
         key.namespace == namespace && key.name == name
     }
 

@@ -99,7 +99,7 @@ final class ObjectStore: Sendable {
     /// False once the file has failed or is closed.
     var isWritable: Bool { state.withLock { $0.broken == nil && !$0.isClosed } }
 
-    func get(_ key: ObjectKey) -> StoredObject? {
+    func get(_ key: StoreKey) -> StoredObject? {
         state.withLock { $0.collections[key.collection]?.object(namespace: key.namespace, name: key.name) }
     }
 
@@ -171,7 +171,7 @@ final class ObjectStore: Sendable {
         while let group = nextGroup() { write(group) }
     }
 
-    private func nextGroup() -> (waiting: [Waiting], revision: Int, current: [ObjectKey: StoredObject])? {
+    private func nextGroup() -> (waiting: [Waiting], revision: Int, current: [StoreKey: StoredObject])? {
         state.withLock { state in
             guard !state.waiting.isEmpty else {
                 state.isWriting = false
@@ -180,7 +180,7 @@ final class ObjectStore: Sendable {
             let count = min(state.waiting.count, config.maxGroupedChanges)
             let group = Array(state.waiting[..<count])
             state.waiting.removeFirst(count)
-            var current: [ObjectKey: StoredObject] = [:]
+            var current: [StoreKey: StoredObject] = [:]
             for key in group.lazy.flatMap({ $0.mutations.lazy.map(\.key) }) {
                 current[key] = state.collections[key.collection]?.object(namespace: key.namespace, name: key.name)
             }
@@ -188,7 +188,7 @@ final class ObjectStore: Sendable {
         }
     }
 
-    private func write(_ group: (waiting: [Waiting], revision: Int, current: [ObjectKey: StoredObject])) {
+    private func write(_ group: (waiting: [Waiting], revision: Int, current: [StoreKey: StoredObject])) {
         var draft = ChangeDraft(revision: group.revision, current: group.current, time: .now())
         var results: [Result<[StoredObject], StoreError>] = []
         for waiting in group.waiting { results.append(draft.add(waiting.mutations)) }

@@ -1,7 +1,7 @@
 /// Why a change was not made. Nothing of it is visible or durable.
 enum StoreError: Error, Sendable {
     /// The object is not as the change expects; `current` is what is there, nil for nothing.
-    case conflict(key: ObjectKey, current: StoredObject?)
+    case conflict(key: StoreKey, current: StoredObject?)
     /// The disk, or the bound on the file, is full. Later changes may succeed.
     case full(String)
     /// The file could not be written; what SQLite says. After a failed flush every later change is refused as well.

@@ -108,7 +108,7 @@ struct StoreFile {
                 }
                 objects.append(
                     StoredObject(
-                        key: ObjectKey(collection: collection, namespace: rows.text(2), name: name), id: rows.integer(0),
+                        key: StoreKey(collection: collection, namespace: rows.text(2), name: name), id: rows.integer(0),
                         revision: rows.integer(4), json: json, encoded: body))
             }
         } catch {

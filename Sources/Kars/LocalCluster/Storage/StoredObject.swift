@@ -20,7 +20,7 @@ struct CollectionName: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// Where an object is. Ordered as lists are: by namespace, then name.
-struct ObjectKey: Hashable, Sendable {
+struct StoreKey: Hashable, Sendable {
     var collection: CollectionName
     /// Empty at the cluster scope.
     var namespace: String
@@ -29,7 +29,7 @@ struct ObjectKey: Hashable, Sendable {
 
 /// One version of one object. Immutable and shared: a list, an answer and a watch hold the same one.
 final class StoredObject: Sendable {
-    let key: ObjectKey
+    let key: StoreKey
     /// The revision of its creation, which no other object has.
     let id: Int
     let revision: Int
@@ -38,7 +38,7 @@ final class StoredObject: Sendable {
     /// `json` as compact text.
     let encoded: [UInt8]
 
-    init(key: ObjectKey, id: Int, revision: Int, json: JSONObject) {
+    init(key: StoreKey, id: Int, revision: Int, json: JSONObject) {
         self.key = key
         self.id = id
         self.revision = revision
@@ -49,7 +49,7 @@ final class StoredObject: Sendable {
     }
 
     /// From storage, where `encoded` is what was written.
-    init(key: ObjectKey, id: Int, revision: Int, json: JSONObject, encoded: [UInt8]) {
+    init(key: StoreKey, id: Int, revision: Int, json: JSONObject, encoded: [UInt8]) {
         self.key = key
         self.id = id
         self.revision = revision
@@ -87,7 +87,7 @@ struct Mutation: Sendable {
         case delete(lastState: JSONObject)
     }
 
-    var key: ObjectKey
+    var key: StoreKey
     var expected: Expectation
     var change: Change
 }

@@ -61,28 +61,3 @@ struct ContainerMachine: Equatable, Sendable {
     /// A container that has failed more than twice in its series and waits: what people look for in a status.
     var isCrashLooping: Bool { if case .backingOff = state { failures > 2 } else { false } }
 }
-
-/// Counts the results of one probe against its thresholds.
-struct ProbeMachine: Equatable, Sendable {
-    let probe: Probe
-    private(set) var passes: Bool?
-    private var successes = 0
-    private var failures = 0
-
-    init(_ probe: Probe) { self.probe = probe }
-
-    /// Returns whether the verdict changed with this result.
-    mutating func record(success: Bool) -> Bool {
-        let before = passes
-        if success {
-            successes += 1
-            failures = 0
-            if successes >= probe.successThreshold { passes = true }
-        } else {
-            failures += 1
-            successes = 0
-            if failures >= probe.failureThreshold { passes = false }
-        }
-        return passes != before
-    }
-}

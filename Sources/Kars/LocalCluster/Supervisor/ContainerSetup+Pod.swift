@@ -56,6 +56,11 @@ extension ContainerSetup {
             throw ResourceError(
                 "\(path).securityContext.seccompProfile", "\(profile) is not known here, only profiles/kars-strict.json")
         }
+        for (name, probe) in [("readinessProbe", container.readinessProbe), ("livenessProbe", container.livenessProbe)] {
+            if case .http(_, _, secure: true) = probe?.check {
+                throw ResourceError("\(path).\(name).httpGet.scheme", "HTTPS is not checked here; use tcpSocket or exec")
+            }
+        }
         processLimit = Self.defaultProcessLimit
         workingDirectory = container.workingDirectory ?? "/"
         environment = try Self.environment(of: container, user: user, hostname: hostname, in: context, path: path)

@@ -38,6 +38,7 @@ final class ControlConnection {
         guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return .needMore }
         let line = Array(bytes[..<end])
         bytes.removeFirst(end + 1)
+        // Who sends something else is no client of ours.
         guard let request = try? JSON(parsing: line) else { return .ended }
         return .request(request)
     }

@@ -11,38 +11,57 @@ import Musl
 struct ControlGroup: Equatable, Sendable {
     /// Directories of the container, one per hierarchy.
     let directories: [String]
+    /// False when memory was to be limited and this machine cannot.
+    let limitsMemory: Bool
+
+    /// Where the hierarchies are mounted.
+    static let root = "/sys/fs/cgroup"
+
+    private struct Limit {
+        var directory: String
+        var file: String
+        var value: Int
+    }
 
     /// nil when nothing can be limited.
-    static func create(name: String, memoryBytes: Int?, processes: Int) -> ControlGroup? {
+    static func create(name: String, memoryBytes: Int?, processes: Int, root: String = Self.root) -> ControlGroup? {
         guard geteuid() == 0 else { return nil }
-        var directories: [String] = []
-        if Files.exists("/sys/fs/cgroup/cgroup.controllers") {
-            let parent = "/sys/fs/cgroup/kars"
-            guard mkdir(parent, 0o755) == 0 || errno == EEXIST else { return nil }
-            put("+memory +pids", in: "/sys/fs/cgroup/cgroup.subtree_control")
-            put("+memory +pids", in: parent + "/cgroup.subtree_control")
-            let directory = "\(parent)/\(name)"
-            guard mkdir(directory, 0o755) == 0 || errno == EEXIST else { return nil }
-            if let memoryBytes { put("\(memoryBytes)", in: directory + "/memory.max") }
-            put("\(processes)", in: directory + "/pids.max")
-            directories.append(directory)
-        } else {
-            for (controller, file, value) in [
-                ("memory", "memory.limit_in_bytes", memoryBytes), ("pids", "pids.max", processes),
-            ] {
-                guard let value, let own = path(of: controller) else { continue }
-                let directory = "/sys/fs/cgroup/\(controller)\(own == "/" ? "" : own)/kars-\(name)"
-                guard mkdir(directory, 0o755) == 0 || errno == EEXIST, put("\(value)", in: "\(directory)/\(file)") else {
-                    continue
-                }
-                directories.append(directory)
-            }
+        let isUnified = Files.exists(root + "/cgroup.controllers")
+        let memory = isUnified ? unified(name, in: root) : separate(name, "memory", in: root)
+        let pids = isUnified ? memory : separate(name, "pids", in: root)
+        var limits: [Limit] = []
+        if let memory, let memoryBytes {
+            limits.append(Limit(directory: memory, file: isUnified ? "memory.max" : "memory.limit_in_bytes", value: memoryBytes))
         }
-        return directories.isEmpty ? nil : ControlGroup(directories: directories)
+        if let pids { limits.append(Limit(directory: pids, file: "pids.max", value: processes)) }
+        // The file of a controller that is not enabled does not exist.
+        let set = limits.filter { mayMake($0.directory) && put("\($0.value)", in: "\($0.directory)/\($0.file)") }
+        for limit in limits where !set.contains(where: { $0.directory == limit.directory }) { rmdir(limit.directory) }
+        let directories = set.map(\.directory).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        let limitsMemory = memoryBytes == nil || set.contains { $0.file.hasPrefix("memory.") }
+        return directories.isEmpty ? nil : ControlGroup(directories: directories, limitsMemory: limitsMemory)
     }
+
+    /// cgroup v2: below a group of ours, with both controllers enabled on the way.
+    private static func unified(_ name: String, in root: String) -> String? {
+        let parent = root + "/kars"
+        guard mayMake(parent) else { return nil }
+        for directory in [root, parent] {
+            for controller in ["memory", "pids"] { put("+\(controller)", in: directory + "/cgroup.subtree_control") }
+        }
+        return "\(parent)/\(name)"
+    }
+
+    /// cgroup v1: below this process's own place in the controller's hierarchy.
+    private static func separate(_ name: String, _ controller: String, in root: String) -> String? {
+        path(of: controller).map { "\(root)/\(controller)\($0 == "/" ? "" : $0)/kars-\(name)" }
+    }
+
+    private static func mayMake(_ directory: String) -> Bool { mkdir(directory, 0o755) == 0 || errno == EEXIST }
 
     /// This process's own place in a v1 hierarchy.
     private static func path(of controller: String) -> String? {
+        // Unreadable means no control groups, and then limits are left out and said to be.
         guard let bytes = try? Files.read("/proc/self/cgroup", upTo: 1 << 16) else { return nil }
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)

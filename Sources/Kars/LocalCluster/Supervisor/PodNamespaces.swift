@@ -65,11 +65,16 @@ struct PodNamespaces {
         try StageError.check(kars_set_identity(0, 0, nil, 0), "becoming the pod's root")
     }
 
-    /// In a child: a process in the pod's network under `id`, and nothing more.
-    func enterNetwork(as id: Int) throws(StageError) {
+    /// In a child: into the pod's network as the pod's root, with every right over it.
+    func enterNetwork() throws(StageError) {
         if !actsAsRoot { try enterUser() }
         try StageError.check(kars_join(network, KARS_NEWNET), "joining the network namespace")
         if actsAsRoot { try StageError.check(kars_join(user, KARS_NEWUSER), "joining the user namespace") }
+    }
+
+    /// In a child: a process in the pod's network under `id`, and nothing more.
+    func enterNetwork(as id: Int) throws(StageError) {
+        try enterNetwork()
         try StageError.check(kars_set_identity(uid_t(id), gid_t(id), nil, 0), "becoming user \(id)")
         try StageError.check(kars_set_capabilities(0), "dropping capabilities")
     }

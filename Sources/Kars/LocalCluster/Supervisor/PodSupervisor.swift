@@ -25,9 +25,11 @@ final class PodSupervisor {
     private let startedAt = UTCTime.now()
     private var initRuns: [ContainerRun] = []
     private(set) var runs: [ContainerRun] = []
-    private var network: pid_t?
-    private var forwardsNames = false
-    private let networkLog: ContainerLog
+    var network: pid_t?
+    /// The machine has no default route.
+    var isOffline = false
+    private(set) var forwardsNames = false
+    let networkLog: ContainerLog
     var isStopping = false
     private var failure: (reason: String, message: String)?
     private var hasReported = false
@@ -36,7 +38,6 @@ final class PodSupervisor {
     var sessions: [Int: ExecSession] = [:]
     var nextSession = 0
 
-    static let networkDeadline = Duration.seconds(10)
     static let maxSessions = 64
 
     // MARK: Coming up
@@ -47,7 +48,7 @@ final class PodSupervisor {
         self.ready = ready
         self.executable = executable
         self.lock = lock
-        guard let mapping = UserMapping.ofThisProcess() else {
+        guard let mapping = try UserMapping.ofThisProcess(for: launch.directory) else {
             throw StageError("this user has no subordinate ids in /etc/subuid and /etc/subgid", errno: 0)
         }
         for name in ["logs", "config", "volumes"] { try Files.createDirectories("\(launch.directory)/\(name)", mode: 0o700) }
@@ -61,6 +62,7 @@ final class PodSupervisor {
         listener = try StageError.check(kars_listen_unix(socketPath), "listening on \(socketPath)")
         _ = fcntl(listener, F_SETFL, O_NONBLOCK)
 
+        // A machine without the file has no resolvers of its own, which the plan knows.
         let machineResolvers =
             (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         let resolvers = PodNetwork.resolvers(machine: machineResolvers)
@@ -70,6 +72,7 @@ final class PodSupervisor {
         let context = SetupContext(
             launch: launch, executable: executable, resolvers: resolvers.text, outsideBase: mapping.outsideBase,
             configMapFile: { name, key in
+                // Nil is an error of the setup, which names the key.
                 (try? Files.read("\(directory)/config/\(name)/\(key)", upTo: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
             })
         let groupName = "\(launch.pod.metadata.name)-\(getpid())"
@@ -142,12 +145,15 @@ final class PodSupervisor {
         writeStatus()
         startNextInit(0)
         loop.run()
-        failure = failure ?? ("Stopped", "stopped on request")
-        writeStatus(phase: failure?.reason == "Stopped" ? .stopped : .failed)
+        let (reason, message) = failure ?? ("Stopped", "stopped on request")
+        failure = (reason, message)
+        writeStatus(phase: reason == "Stopped" ? .stopped : .failed)
         unlink("\(launch.directory)/supervisor.sock")
         for waiter in stopWaiters { waiter.send(["ok": true]) }
         for run in initRuns + runs { run.group?.remove() }
         kill(janitor, SIGKILL)
+        // Last, so that who starts a pod in vain finds nothing of it and may remove its directory.
+        report(["ok": false, "error": ["code": .string(reason), "message": .string(message)]])
     }
 
     private func startNextInit(_ index: Int) {
@@ -163,56 +169,7 @@ final class PodSupervisor {
         }
     }
 
-    private func startNetwork() {
-        guard Self.hasDefaultRoute() else {
-            networkLog.write("no default route on this machine: the pod has loopback only\n".utf8)
-            return startContainers()
-        }
-        do {
-            let log = open(networkLog.path, O_WRONLY | O_APPEND | O_CLOEXEC)
-            defer { close(log) }
-            let started = try PodNetwork(namespaces: namespaces, loopbackPorts: launch.loopbackPorts, lifeline: lifelineReader)
-                .start(forwardsNames: forwardsNames, log: log)
-            network = started.process
-            let isFirst = runs.allSatisfy { $0.machine.state == .waiting }
-            let deadline = loop.after(Self.networkDeadline) { [self] in
-                if isFirst { fail("NetworkFailed", "pasta did not come up: \(networkLog.tail())") }
-            }
-            loop.watch(started.ready) { [self] in
-                var byte: UInt8 = 0
-                let count = read(started.ready, &byte, 1)
-                loop.unwatch(started.ready)
-                close(started.ready)
-                loop.cancel(deadline)
-                if count > 0, isFirst { startContainers() }
-            }
-            loop.onExit(of: started.process) { [self] code in
-                network = nil
-                if isStopping { return finishIfEmpty() }
-                if isFirst, runs.contains(where: { $0.machine.state == .waiting }) {
-                    return fail("NetworkFailed", "pasta exited with \(code): \(networkLog.tail())")
-                }
-                loop.after(.seconds(1)) { [self] in if !isStopping { startNetwork() } }
-            }
-        } catch {
-            fail("NetworkFailed", "\(error)")
-        }
-    }
-
-    private static func hasDefaultRoute() -> Bool {
-        let lines = { (path: String) in
-            ((try? Files.read(path, upTo: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? "").split(separator: "\n")
-        }
-        if lines("/proc/net/route").dropFirst().contains(where: { $0.split(separator: "\t").dropFirst().first == "00000000" }) {
-            return true
-        }
-        return lines("/proc/net/ipv6_route").contains {
-            let fields = $0.split(separator: " ")
-            return fields.count == 10 && fields[0].allSatisfy { $0 == "0" } && fields[1] == "00" && fields[9] != "lo"
-        }
-    }
-
-    private func startContainers() {
+    func startContainers() {
         for run in runs { start(run) { _ in } }
     }
 
@@ -267,12 +224,11 @@ final class PodSupervisor {
         close(ready)
     }
 
-    private func fail(_ reason: String, _ message: String) {
+    func fail(_ reason: String, _ message: String) {
         guard failure == nil else { return }
         failure = (reason, message)
         writeStatus()
         stop(grace: .zero)
-        report(["ok": false, "error": ["code": .string(reason), "message": .string(message)]])
     }
 
     // MARK: Going down
@@ -288,7 +244,7 @@ final class PodSupervisor {
         finishIfEmpty()
     }
 
-    private func finishIfEmpty() {
+    func finishIfEmpty() {
         if network == nil, (initRuns + runs).allSatisfy({ $0.process == nil }) { loop.stop() }
     }
 
@@ -313,9 +269,7 @@ final class PodSupervisor {
                 name: run.container.name, state: state, isReady: run.isReady, restartCount: run.machine.restartCount,
                 exitCode: run.machine.lastExitCode.map(Int.init), message: run.message, isInit: run.isInit)
         }
-        if runs.contains(where: { $0.group == nil }) {
-            status.notes.append("memory limits are not enforced: this user may not make control groups")
-        }
+        status.notes = notes
         let bytes = status.json.encoded() + [UInt8(ascii: "\n")], path = "\(launch.directory)/status.json"
         // Renamed for readers; not flushed, for a start-up of milliseconds and because a crash of the machine ends the pod too.
         let temporary = path + ".tmp"
@@ -324,6 +278,22 @@ final class PodSupervisor {
         let written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
         close(file)
         if written == bytes.count { rename(temporary, path) } else { unlink(temporary) }
+    }
+
+    /// What this machine, now, does not do for the pod.
+    private var notes: [String] {
+        var notes: [String] = []
+        if isOffline {
+            notes.append("this machine has no default route: the pod reaches servers on this machine's loopback only")
+        }
+        if runs.contains(where: { $0.group?.limitsMemory != true }) {
+            let reason = geteuid() == 0 ? "this machine has no memory controller" : "this user may not make control groups"
+            notes.append("memory limits are not enforced: \(reason)")
+        }
+        for run in initRuns + runs where run.log.lostBytes > 0 {
+            notes.append("\(run.log.lostBytes) bytes of the log of \(run.container.name) are lost: the disk refused them")
+        }
+        return notes
     }
 
     var currentPhase: PodStatus.Phase {

@@ -9,28 +9,26 @@ import Musl
 
 /// Which users of the machine the users of a pod are. The pod's root is nobody's root.
 enum UserMapping: Equatable, Sendable {
-    /// Run by the machine's root: 65536 ids from `base` on.
+    /// Run by the machine's root: the ids of this pod from `base` on.
     case root(base: Int)
     /// Run by an ordinary user: the router is that user, so that its records stay readable to their owner; the others come
     /// from the user's subordinate ids.
     case user(uid: Int, gid: Int, subordinateUsers: Int, subordinateGroups: Int)
 
-    static let defaultBase = 200_000
     /// 0, agent, helper, nobody.
     static let neededSubordinates = 4
 
     var outsideBase: Int? { if case .root(let base) = self { base } else { nil } }
 
-    static func ofThisProcess() -> UserMapping? {
-        let uid = Int(geteuid())
-        let names = uid == 0 ? ["root", "0"] : [userName(), "\(uid)"].compactMap { $0 }
+    /// For the sandbox in `directory`; nil for a user who has no subordinate ids.
+    static func ofThisProcess(for directory: String) throws -> UserMapping? {
+        geteuid() == 0 ? .root(base: try PodIdentities.ofMachine().claim(for: directory)) : ofOrdinaryUser()
+    }
+
+    /// nil without enough subordinate ids.
+    static func ofOrdinaryUser() -> UserMapping? {
+        let uid = Int(geteuid()), names = [userName(), "\(uid)"].compactMap { $0 }
         let users = Self.range(in: text("/etc/subuid"), for: names), groups = Self.range(in: text("/etc/subgid"), for: names)
-        if uid == 0 {
-            if let users, let groups, users.start == groups.start, min(users.count, groups.count) >= 65_536 {
-                return .root(base: users.start)
-            }
-            return .root(base: defaultBase)
-        }
         guard let users, let groups, min(users.count, groups.count) >= neededSubordinates else { return nil }
         return .user(uid: uid, gid: Int(getegid()), subordinateUsers: users.start, subordinateGroups: groups.start)
     }
@@ -54,13 +52,14 @@ enum UserMapping: Equatable, Sendable {
     }
 
     private static func text(_ path: String) -> String {
+        // A file that is missing or closed to us grants nothing.
         (try? Files.read(path, upTo: 1 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
     /// Lines of a uid_map or gid_map: inside, outside, count.
     func lines(forGroups: Bool) -> [[Int]] {
         switch self {
-        case .root(let base): return [[0, base, 65_536]]
+        case .root(let base): return [[0, base, PodIdentities.count]]
         case .user(let uid, let gid, let users, let groups):
             let first = forGroups ? groups : users
             return [
@@ -84,22 +83,29 @@ enum UserMapping: Equatable, Sendable {
                 guard count == text.utf8.count else { throw StageError("writing \(path)", errno: errno) }
             case .user:
                 let words = [tool, "\(process)"] + lines(forGroups: forGroups).flatMap { $0.map(String.init) }
-                let code = try runTool(words)
-                guard code == 0 else { throw StageError("\(tool) exited with \(code)", errno: 0) }
+                try runTool(words)
             }
         }
     }
 
-    private func runTool(_ words: [String]) throws(StageError) -> Int32 {
+    private func runTool(_ words: [String]) throws(StageError) {
         guard let path = Programs.find(words[0]) else { throw StageError("\(words[0]) is not installed", errno: 0) }
-        let child = try StageError.check(kars_fork(), "fork")
+        var said: [Int32] = [-1, -1]
+        try StageError.check(kars_pipe(&said), "pipe")
+        defer { close(said[0]) }
+        let child = kars_fork()
         if child == 0 {
-            executeProgram(path, words, environment: ["PATH=\(Programs.path)"])
+            dup2(said[1], 2)
+            executeProgram(path, words, environment: ["PATH=\(Programs.path)", "LC_ALL=C"])
             _exit(127)
         }
+        close(said[1])
+        try StageError.check(child, "fork")
+        let text = String(decoding: Descriptors.readAll(said[0], upTo: 4_096), as: UTF8.self).trimmingWhitespace()
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
-        return kars_wait_status_exit_code(status)
+        let code = kars_wait_status_exit_code(status)
+        guard code == 0 else { throw StageError("\(words[0]) exited with \(code)\(text.isEmpty ? "" : ": " + text)", errno: 0) }
     }
 }
 

@@ -50,8 +50,13 @@ struct ChatRoute: Sendable {
         let model = policy.inference.preferredModel ?? request.model ?? config.provider.model
         let action = pipeline.action(.inference, "inference:chat_completions:\(model.forAction)")
         let digest = EvidenceEvent.digest(body)
+        var outcome = pipeline.judge(action, carrying: digest, under: policy, now: now)
+        if case .failure(let refusal) = outcome, refusal.ticket != nil {
+            outcome = await pipeline.waitForApproval(
+                after: refusal, of: action, under: policy, within: config.limits.approvalWait)
+        }
         let grant: Pipeline.Grant
-        switch pipeline.judge(action, under: policy, now: now) {
+        switch outcome {
         case .success(let given): grant = given
         case .failure(let refusal):
             throw pipeline.recordRefusal(action, refusal, under: policy, detailDigest: digest)
@@ -72,11 +77,17 @@ struct ChatRoute: Sendable {
                 maxOutputTokens: reservation.outputCap)
             return GovernedCall(
                 request: request, body: request.rewritten(edits), model: model, action: action, policy: policy,
-                reservation: reservation)
+                reservation: reservation, output: outputPolicy(policy))
         } catch {
             budget.release(reservation)
             throw error
         }
+    }
+
+    private func outputPolicy(_ policy: EnforcedPolicy) -> OutputPolicy {
+        var output = policy.inference.output
+        if config.suppressesExfiltrationURLs { output.exfiltration = .off }
+        return output
     }
 
     /// Tools that policy refuses are taken out, each recorded. This charges no rate: nothing is called yet.
@@ -105,7 +116,7 @@ struct ChatRoute: Sendable {
     // MARK: - Buffered
 
     private func forward(_ answer: ModelAnswer, for call: GovernedCall, _ reply: Reply) async throws(Refusal) {
-        let outcome: (view: ChatAnswer, body: [UInt8])
+        let outcome: (view: ChatAnswer, json: JSON, body: [UInt8])
         do throws(Refusal) {
             outcome = try await read(answer)
         } catch {
@@ -116,10 +127,13 @@ struct ChatRoute: Sendable {
         let called = progress.take(outcome.view)
         settle(call, progress, countsPrompt: answer.status < 300)
         var judge = AnswerJudge(pipeline: pipeline, call: call)
-        let refusal =
-            judge.refusal(for: outcome.view, calledTools: called) ?? judge.refusalAtEnd(isError: answer.status >= 300)
-        judge.reportFlags(config.contentFlags)
-        if let refusal { throw refusal }
+        let body: [UInt8]
+        do {
+            defer { judge.reportFlags(config.contentFlags) }
+            if let refusal = judge.refusal(for: outcome.view, calledTools: called) { throw refusal }
+            if let refusal = judge.refusalAtEnd(isError: answer.status >= 300) { throw refusal }
+            body = try judge.filtered(answer: outcome.json)?.encoded() ?? outcome.body
+        }
         var headers = reply.headers(contentType: "application/json")
         headers.addForwarded(from: answer.headers)
         if let reason = outcome.view.providerFilterReason {
@@ -127,11 +141,11 @@ struct ChatRoute: Sendable {
             headers.add("x-kars-decision-by", "InferencePolicy")
             headers.add("x-kars-decision-reason", reason)
         }
-        await reply.send(status: answer.status, headers: headers, body: outcome.body)
+        await reply.send(status: answer.status, headers: headers, body: body)
     }
 
     /// Reads and understands a buffered answer; what cannot be understood does not reach the agent.
-    private func read(_ answer: ModelAnswer) async throws(Refusal) -> (view: ChatAnswer, body: [UInt8]) {
+    private func read(_ answer: ModelAnswer) async throws(Refusal) -> (view: ChatAnswer, json: JSON, body: [UInt8]) {
         switch answer.status {
         case 200..<300, 400..<401, 402..<403, 404..<407, 408..<600: break
         case 401, 403, 407:
@@ -150,7 +164,7 @@ struct ChatRoute: Sendable {
         do {
             let json = try JSON(parsing: body, limits: JSONLimits(maxBytes: config.limits.answerBytes))
             guard json.objectValue != nil else { throw Refusal.providerGarbled("it is not a JSON object") }
-            return (ChatAnswer(json), body)
+            return (ChatAnswer(json), json, body)
         } catch let refusal as Refusal {
             throw refusal
         } catch {
@@ -208,6 +222,7 @@ struct ChatRoute: Sendable {
                 ?? pipeline.recordRefusal(
                     call.action, .providerGarbled("the event stream was empty"), under: call.policy)
         }
+        // A client that is gone by now has nothing to be told, and the call is settled.
         if let stop, stop.code != Refusal.clientGone.code { try? await reply.response.write(stop.event) }
         try? await reply.response.finish()
     }
@@ -248,6 +263,8 @@ struct GovernedCall: Sendable {
     var action: Action
     var policy: EnforcedPolicy
     var reservation: BudgetKeeper.Reservation
+    /// What happens to findings in the answer.
+    var output: OutputPolicy
 }
 
 extension ChatRequest {

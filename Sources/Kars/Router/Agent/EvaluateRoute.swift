@@ -16,7 +16,11 @@ struct EvaluateRoute: Sendable {
     func answer(_ question: EvaluationRequest, now: Instant) async throws(Refusal) -> EvaluationAnswer {
         let policy = pipeline.policies.current
         let action = pipeline.action(.tool, question.action, attributes: question.attributes)
-        let outcome = pipeline.judge(action, tool: question.tool, under: policy, now: now)
+        var outcome = pipeline.judge(action, tool: question.tool, under: policy, now: now)
+        if case .failure(let refusal) = outcome, refusal.ticket != nil {
+            outcome = await pipeline.waitForApproval(
+                after: refusal, of: question.recorded(action), under: policy, within: question.wait)
+        }
         try await pipeline.recordDurably(
             question.recorded(action), outcome, under: policy,
             detailDigest: EvidenceEvent.digest(Array(question.action.utf8)))

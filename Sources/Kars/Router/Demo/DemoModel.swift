@@ -110,6 +110,7 @@ enum DemoModel {
 
     /// Tools report failure in a JSON `error`, a refusal, or plainly in their first word.
     private static func isFailure(_ result: String) -> Bool {
+        // Plain text is a result too.
         if let json = try? JSON(parsing: Array(result.utf8)), json.objectValue != nil {
             if let error = json["error"], error != .null { return true }
             return json["allowed"]?.boolValue == false || json["isError"]?.boolValue == true
@@ -121,6 +122,7 @@ enum DemoModel {
 
     /// The part of a structured result that a person wants to read.
     private static func readable(_ result: String) -> String {
+        // Plain text is readable already.
         guard let json = try? JSON(parsing: Array(result.utf8)) else { return result }
         return words(in: json) ?? result
     }

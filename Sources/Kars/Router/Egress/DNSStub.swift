@@ -27,10 +27,12 @@ final class DNSStub: Sendable {
     private let group: EventLoopGroup
     private let inFlight = Atomic<Int>(0)
 
-    init(gate: EgressGate, config: Config = Config(), group: EventLoopGroup) {
+    init(
+        gate: EgressGate, config: Config = Config(), group: EventLoopGroup, clock: @escaping @Sendable () -> Instant = Instant.now
+    ) {
         self.config = config
         self.group = group
-        names = DNSNames(gate: gate, memory: config.memory, maxRemembered: config.maxRemembered)
+        names = DNSNames(gate: gate, memory: config.memory, maxRemembered: config.maxRemembered, clock: clock)
     }
 
     /// Both transports on one address.
@@ -87,6 +89,7 @@ final class DNSStub: Sendable {
                 }
             }
             guard let more = try? await client.read(within: config.idle) else {
+                // Ended, broken or silent: all that is left is what the kernel has not taken yet.
                 _ = try? await client.flush(within: config.idle)
                 return
             }
@@ -140,16 +143,18 @@ private actor DNSNames {
     private let gate: EgressGate
     private let memory: Duration
     private let maxRemembered: Int
+    private let clock: @Sendable () -> Instant
     private var entries: [HostName: Entry] = [:]
 
-    init(gate: EgressGate, memory: Duration, maxRemembered: Int) {
+    init(gate: EgressGate, memory: Duration, maxRemembered: Int, clock: @escaping @Sendable () -> Instant) {
         self.gate = gate
+        self.clock = clock
         self.memory = memory
         self.maxRemembered = maxRemembered
     }
 
     func route(to name: HostName) async -> Result<EgressGate.Route, Refusal> {
-        let now = Instant.now()
+        let now = clock()
         if let entry = entries[name], entry.expires > now {
             let result = await entry.task.value
             // A policy that has changed since counts at once.

@@ -36,6 +36,8 @@ final class EgressControl: Sendable {
 
     private let config: Config
     private let state: Mutex<State>
+    /// Held while the file is written, before `state`: saves happen in the order of what they save.
+    private let saving = Mutex(())
 
     /// Reads the saved state; a file that cannot be read is an error, not an empty state, because a denial could be lost.
     init(_ config: Config) throws(EgressStateError) {
@@ -99,6 +101,10 @@ final class EgressControl: Sendable {
 
     /// Allow list and approvals in force at `now`, in canonical form: what the digest is over (spec/router 16.8).
     func mergedDocument(at now: UTCTime) -> [UInt8] { policy.mergedDocument(at: now) }
+
+    func nextApprovalTurn(after now: UTCTime) -> UTCTime? {
+        policy.sources.approvals.flatMap { [$0.effectiveAt, $0.expiresAt] }.filter { $0 > now }.min()
+    }
 
     // MARK: - Operations
 
@@ -244,28 +250,44 @@ final class EgressControl: Sendable {
 
     // MARK: - State
 
-    /// Saves what learn mode saw since the last time. For a timer: it writes a file.
+    /// Saves what learn mode saw since the last time. For a timer: it writes a file, while decisions go on.
     func saveIfNeeded() throws(EgressStateError) {
-        guard state.withLock({ $0.hasUnsavedHosts }) else { return }
-        try edit { state throws(EgressStateError) in }
+        try saving.withLock { _ throws(EgressStateError) in
+            let copy = state.withLock { state -> State? in
+                guard state.hasUnsavedHosts else { return nil }
+                state.hasUnsavedHosts = false
+                return state
+            }
+            guard let copy else { return }
+            do throws(FileError) { try save(copy) } catch {
+                state.withLock { $0.hasUnsavedHosts = true }
+                throw EgressStateError(reason: "what was learnt is not saved: \(error)")
+            }
+        }
     }
 
-    /// Applies `body` to a copy, saves it, and only then puts it in force: what an operator was told was done survives.
+    private func save(_ state: State) throws(FileError) {
+        guard let path = config.statePath else { return }
+        let sources = state.policy.sources
+        let saved = EgressState(
+            mode: state.chosenMode, granted: sources.granted, denied: sources.denied, learned: state.learned.sorted)
+        try AtomicFile.write(saved.encoded, to: path, mode: 0o600)
+    }
+
+    /// Applies `body` to a copy, saves it, and only then puts it in force: what an operator was told was done survives. Decisions
+    /// wait meanwhile.
     private func edit<Result>(_ body: (inout State) throws(EgressStateError) -> Result) throws(EgressStateError) -> Result {
-        try state.withLock { current throws(EgressStateError) in
-            var next = current
-            let result = try body(&next)
-            next.hasUnsavedHosts = false
-            if let path = config.statePath {
-                let sources = next.policy.sources
-                let saved = EgressState(
-                    mode: next.chosenMode, granted: sources.granted, denied: sources.denied, learned: next.learned.sorted)
-                do { try AtomicFile.write(saved.encoded, to: path, mode: 0o600) } catch {
+        try saving.withLock { _ throws(EgressStateError) in
+            try state.withLock { current throws(EgressStateError) in
+                var next = current
+                let result = try body(&next)
+                next.hasUnsavedHosts = false
+                do throws(FileError) { try save(next) } catch {
                     throw EgressStateError(reason: "the decision was not saved and is not in force: \(error)")
                 }
+                current = next
+                return result
             }
-            current = next
-            return result
         }
     }
 
@@ -275,6 +297,7 @@ final class EgressControl: Sendable {
 
     private static func hasPort(_ text: String) -> Bool {
         let host = text.hasPrefix("*.") ? String(text.dropFirst(2)) : text
+        // The rule was parsed before this; a suffix pattern may still be no host, and then has no port either.
         return (try? Host.authority(host))?.port != nil
     }
 }

@@ -44,15 +44,19 @@ final class EgressProxy: Sendable {
     private let config: Config
     private let surroundings: Surroundings
     private let group: EventLoopGroup
+    private let tunnels: Gauge?
     private let log: Log
 
+    /// `tunnels` counts those that are open.
     init(
-        gate: EgressGate, config: Config = Config(), surroundings: Surroundings = .real, group: EventLoopGroup, log: Log = .silent
+        gate: EgressGate, config: Config = Config(), surroundings: Surroundings = .real, group: EventLoopGroup,
+        tunnels: Gauge? = nil, log: Log = .silent
     ) {
         self.gate = gate
         self.config = config
         self.surroundings = surroundings
         self.group = group
+        self.tunnels = tunnels
         self.log = log
     }
 
@@ -262,6 +266,7 @@ final class EgressProxy: Sendable {
     private func clientSpeaksFirst(_ client: ByteStream, _ upstream: ByteStream) async throws(StreamError) -> [UInt8]? {
         let limit = config.tunnel.idle
         let openings = await withTaskGroup(of: (isClient: Bool, bytes: [UInt8]?).self) { group in
+            // A side that fails says nothing; the tunnel that follows finds the failure and names it.
             group.addTask { (true, try? await client.read(upTo: 16_384, within: limit) ?? nil) }
             group.addTask { (false, try? await upstream.read(upTo: 16_384, within: limit) ?? nil) }
             var found: [(isClient: Bool, bytes: [UInt8]?)] = []
@@ -330,6 +335,8 @@ final class EgressProxy: Sendable {
     }
 
     private func tunnel(_ client: ByteStream, _ upstream: ByteStream, _ attempt: EgressAttempt) async {
+        tunnels?.add(1)
+        defer { tunnels?.add(-1) }
         let outcome = await client.tunnel(to: upstream, limits: config.tunnel)
         log.debug(
             "egress.tunnel.ended",
@@ -359,6 +366,7 @@ final class EgressProxy: Sendable {
         await client.shutdownWrite()
         let deadline = Instant.now().advanced(by: .seconds(1))
         var left = config.maxOpeningBytes
+        // Best effort: the refusal is on its way, and what the client still sends is only taken so that it can read it.
         while left > 0, let more = try? await client.read(upTo: left, within: deadline.duration(since: .now())) {
             left -= more.count
         }

@@ -35,6 +35,7 @@ struct EgressSettings: Sendable {
         String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline).flatMap { line -> [String] in
             let words = line.split { $0 == " " || $0 == "\t" }
             guard let keyword = words.first, keyword == "search" || keyword == "domain" else { return [] }
+            // What is no host name is searched by no resolver.
             return words.dropFirst().compactMap { (try? HostName($0))?.text }
         }
     }
@@ -52,8 +53,7 @@ final class EgressService: Sendable {
     /// Listens on 127.0.0.1 and, where the machine has it, ::1. Connections in flight end with `close`.
     static func start(
         control: EgressControl, judge: any EgressJudge, settings: EgressSettings, proxyPort: UInt16, dnsPort: UInt16,
-        group: EventLoopGroup,
-        log: Log
+        group: EventLoopGroup, tunnels: Gauge? = nil, log: Log
     ) async throws(SocketError) -> EgressService {
         var gateConfig = EgressGate.Config()
         gateConfig.addresses = settings.addresses
@@ -61,7 +61,7 @@ final class EgressService: Sendable {
         let gate = EgressGate(control: control, config: gateConfig, judge: judge)
         var proxyConfig = EgressProxy.Config()
         proxyConfig.toleratesEncryptedHello = settings.toleratesEncryptedHello
-        let proxy = EgressProxy(gate: gate, config: proxyConfig, group: group, log: log)
+        let proxy = EgressProxy(gate: gate, config: proxyConfig, group: group, tunnels: tunnels, log: log)
         let stub = DNSStub(gate: gate, group: group)
 
         var proxies: [TCPListener] = []

@@ -5,7 +5,7 @@ import KarsCore
 ///
 /// Every request proves itself before its path is looked at, so that nobody without the token learns which routes exist.
 struct OperatorPlane: HTTPHandler {
-    let token: Secret<[UInt8]>
+    let token: OperatorToken
     let pipeline: Pipeline
     let egress: EgressControl
     let budget: BudgetKeeper
@@ -32,13 +32,13 @@ struct OperatorPlane: HTTPHandler {
         }
     }
 
-    /// Exactly one `Authorization: Bearer`, compared in time that does not depend on how much of it is right.
+    /// Exactly one `Authorization: Bearer`.
     private func isAuthorized(_ headers: HTTPHeaders) -> Bool {
         let values = headers.values("authorization")
         guard values.count == 1, let value = values.first, value.utf8.count > 7,
             value.prefix(7).lowercased() == "bearer "
         else { return false }
-        return ConstantTime.equal(Array(value.utf8.dropFirst(7)), token.reveal())
+        return token.admits(Array(value.utf8.dropFirst(7)))
     }
 
     // MARK: - Looking
@@ -51,6 +51,7 @@ struct OperatorPlane: HTTPHandler {
         case "/internal/policy-status": return policyStatus
         case "/audit/head": return auditHead
         case "/budget": return budgetView
+        case "/approvals": return approvalsView
         case "/egress/status": return egress.statusJSON(now: now)
         case "/egress/learned": return egress.learnedJSON
         case "/egress/allowlist": return egress.allowlistJSON(now: now)
@@ -70,6 +71,7 @@ struct OperatorPlane: HTTPHandler {
         let policy = pipeline.policies.current
         var problems = readiness.problems
         if let problem = budget.problem { problems.append("budgets cannot be written: \(problem)") }
+        if let problem = token.problem { problems.append("the operator plane's new keys are not in force: \(problem)") }
         return [
             "sandbox": .string(config.sandbox), "ready": .bool(readiness.isReady),
             "problems": .array(problems.map { .string($0) }),
@@ -88,6 +90,7 @@ struct OperatorPlane: HTTPHandler {
             ],
             "policies": pipeline.policies.board.json["entries"] ?? [],
             "egress": egress.statusJSON(now: now), "budget": budgetView, "evidence": auditHead,
+            "approvals": .int(pipeline.approvals.all.count),
         ]
     }
 
@@ -115,6 +118,29 @@ struct OperatorPlane: HTTPHandler {
         return .object(view)
     }
 
+    /// Oldest first: who waits longest is served first.
+    private var approvalsView: JSON {
+        let now = Instant.now()
+        pipeline.recordExpiredApprovals(now: now)
+        let tickets = pipeline.approvals.all.map { ticket -> JSON in
+            let state =
+                switch ticket.state {
+                case .pending: "pending"
+                case .approved: "approved"
+                case .denied: "denied"
+                }
+            return [
+                "ticket": .string(ticket.id), "state": .string(state),
+                "action": .string(EvaluationRequest.presentable(ticket.call.action)), "rule": .string(ticket.call.rule),
+                "digest": .string(ticket.call.digest), "min_approvals": .int(ticket.minimum),
+                "approved_by": .array(ticket.approvers.map { .string($0) }),
+                "waiting_secs": .int(Int(now.duration(since: ticket.asked).inSeconds)),
+                "expires_in_secs": .int(Int(ticket.expires.duration(since: now).inSeconds)),
+            ]
+        }
+        return ["count": .int(tickets.count), "approvals": .array(tickets)]
+    }
+
     // MARK: - Doing
 
     /// Each of these is recorded: an operator's hand on the controls is evidence like any other.
@@ -128,13 +154,13 @@ struct OperatorPlane: HTTPHandler {
             throw .invalidRequest("the body is not JSON: \(error)")
         }
         do {
-            let (what, answer) = try change(path, json)
-            let action = pipeline.action(.operation, what)
-            try pipeline.record(
-                action, .success(Pipeline.Grant(rule: "operator")), under: pipeline.policies.current,
-                reason: "by the operator plane")
-            log.info("operator.change", ["action": .string(what), "trace_id": .string(reply.trace.description)])
-            await reply.send(json: answer)
+            if path.hasPrefix("/approvals/") {
+                await reply.send(json: try decide(path, json, reply.trace))
+            } else {
+                let (what, answer) = try change(path, json)
+                try record(what, reply.trace)
+                await reply.send(json: answer)
+            }
         } catch let refusal as Refusal {
             throw refusal
         } catch {
@@ -142,8 +168,36 @@ struct OperatorPlane: HTTPHandler {
         }
     }
 
+    private func record(_ what: String, _ trace: TraceID) throws(Refusal) {
+        try pipeline.record(
+            pipeline.action(.operation, what), .success(Pipeline.Grant(rule: "operator")), under: pipeline.policies.current,
+            reason: "by the operator plane")
+        log.info("operator.change", ["action": .string(what), "trace_id": .string(trace.description)])
+    }
+
+    /// An approval is recorded before it counts: the call that it lets pass comes after it in the chain.
+    private func decide(_ path: Substring, _ json: JSON, _ trace: TraceID) throws -> JSON {
+        guard let id = json["ticket"]?.stringValue else { throw Refusal.invalidRequest("\"ticket\" must be a string") }
+        let now = Instant.now()
+        pipeline.recordExpiredApprovals(now: now)
+        if path == "/approvals/deny" {
+            try pipeline.approvals.check(id, by: nil, now: now)
+            try record("admin:approval-deny:\(id)", trace)
+            return ["ticket": .string(try pipeline.approvals.deny(id, now: now).id), "status": "denied"]
+        }
+        let name = json["by"]?.stringValue?.forAction ?? "operator"
+        try pipeline.approvals.check(id, by: name, now: now)
+        try record("admin:approval-approve:\(id):\(name)", trace)
+        let ticket = try pipeline.approvals.approve(id, by: name, now: now)
+        return [
+            "ticket": .string(ticket.id), "status": ticket.state == .approved ? "approved" : "pending",
+            "missing": .int(max(0, ticket.minimum - ticket.approvers.count)),
+        ]
+    }
+
     private static let operations: Set<String> = [
         "/egress/learn", "/egress/learned/clear", "/egress/approve", "/egress/deny", "/egress/enforce",
+        "/approvals/approve", "/approvals/deny",
     ]
 
     private func change(_ path: Substring, _ json: JSON) throws -> (what: String, answer: JSON) {

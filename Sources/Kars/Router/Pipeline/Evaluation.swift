@@ -9,8 +9,13 @@ struct EvaluationRequest: Equatable, Sendable {
     /// Most members of `context`.
     static let maxAttributes = 64
 
+    /// Longest that a question may wait for an approval.
+    static let maxWait = 300
+
     var action: String
     var attributes: [String: String]
+    /// `wait_secs`: how long to wait for an approval before the answer is that one is needed.
+    var wait = Duration.zero
 
     init(parsing body: [UInt8]) throws(Refusal) {
         let json: JSON
@@ -26,6 +31,12 @@ struct EvaluationRequest: Equatable, Sendable {
         guard action.utf8.count <= Self.maxActionBytes else { throw .actionTooLong(limit: Self.maxActionBytes) }
         self.action = action
         attributes = [:]
+        if let seconds = json["wait_secs"], !seconds.isNull {
+            guard let seconds = seconds.intValue, (0...Self.maxWait).contains(seconds) else {
+                throw .invalidRequest("\"wait_secs\" must be whole seconds from 0 to \(Self.maxWait)")
+            }
+            wait = .seconds(seconds)
+        }
         guard let context = json["context"], context != .null else { return }
         guard let members = context.objectValue, members.count <= Self.maxAttributes else {
             throw .invalidRequest("\"context\" must be an object of at most \(Self.maxAttributes) members")
@@ -55,12 +66,17 @@ struct EvaluationRequest: Equatable, Sendable {
 }
 
 extension EvaluationRequest {
-    /// The action as evidence may hold it: arguments can be long, so the whole is cut (spec/runtimes 3). The digest beside it
-    /// is of the full text.
+    /// The action as evidence may hold it: what looks like a credential is taken out and the whole is cut, because arguments can
+    /// hold anything (spec/runtimes 3). The digest beside it is of the full text.
     func recorded(_ action: Action) -> Action {
         var recorded = action
-        recorded.name = action.name.utf8.count <= 512 ? action.name : action.name.scalars(upToBytes: 512) + "..."
+        recorded.name = Self.presentable(action.name)
         return recorded
+    }
+
+    static func presentable(_ action: String) -> String {
+        let redacted = Redactor().redact(action).text
+        return redacted.utf8.count <= 512 ? redacted : redacted.scalars(upToBytes: 512) + "..."
     }
 }
 
@@ -98,7 +114,7 @@ struct EvaluationAnswer: Equatable, Sendable {
 extension EvaluationAnswer {
     init(_ refusal: Refusal) {
         self.init(
-            decision: refusal.stage == .approval ? .requiresApproval : .deny, rule: refusal.rule, reason: refusal.reason,
-            isRateLimited: refusal.stage == .rate, retryAfterSeconds: refusal.retryAfterSeconds)
+            decision: refusal.ticket == nil ? .deny : .requiresApproval, rule: refusal.rule, reason: refusal.reason,
+            isRateLimited: refusal.stage == .rate, retryAfterSeconds: refusal.retryAfterSeconds, ticket: refusal.ticket)
     }
 }

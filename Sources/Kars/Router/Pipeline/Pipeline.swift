@@ -13,10 +13,11 @@ final class Pipeline: Sendable {
     private let ruleRates: RuleRates
     private let evidence: EvidenceLog
     let metrics: RouterMetrics
+    let approvals: Approvals
 
     init(
         sandbox: String, policies: PolicyStore, rates: RateLimiter, ruleRates: RuleRates = RuleRates(),
-        evidence: EvidenceLog, metrics: RouterMetrics
+        evidence: EvidenceLog, metrics: RouterMetrics, approvals: Approvals = Approvals()
     ) {
         self.sandbox = sandbox
         self.policies = policies
@@ -24,6 +25,7 @@ final class Pipeline: Sendable {
         self.ruleRates = ruleRates
         self.evidence = evidence
         self.metrics = metrics
+        self.approvals = approvals
     }
 
     func action(_ surface: Action.Surface, _ name: String, attributes: [String: String] = [:]) -> Action {
@@ -34,8 +36,10 @@ final class Pipeline: Sendable {
     func toolAction(_ name: String) -> Action { action(.tool, "tool.invoke:\(name.forAction)") }
 
     /// Rate, then policy, then approval. Charges what it passes, records nothing: the caller knows what else must hold.
+    ///
+    /// `digest` is of what the action carries, as far as its name and attributes do not say it: an approval is for exactly that.
     func judge(
-        _ action: Action, tool: String? = nil, under policy: EnforcedPolicy, now: Instant
+        _ action: Action, tool: String? = nil, carrying digest: String = "", under policy: EnforcedPolicy, now: Instant
     ) -> Result<Grant, Refusal> {
         if let refusal = rates.admit(principal: sandbox, now: now) { return refused(refusal) }
         if let tool, let refusal = rates.admit(tool: tool, principal: sandbox, now: now) { return refused(refusal) }
@@ -49,17 +53,17 @@ final class Pipeline: Sendable {
         case .refuse(let refusal): return refused(refusal)
         case .requiresApproval(let rule, let minimum):
             metrics.policyEvaluations[.requiresApproval].increment()
-            return .failure(.approvalRequired(rule: rule, minimum: minimum, ticket: ticket()))
+            recordExpiredApprovals(now: now)
+            let call = ApprovalQueue.Call(action: action, rule: rule, carrying: digest)
+            return outcome(of: approvals.ask(call, minimum: minimum, now: now))
         }
     }
 
-    /// Whether policy would allow `action`, without charging any rate: for what is only shown, such as a list of tools.
+    /// Whether policy would let `action` be asked for, without charging any rate: for what is only shown, such as a list of tools.
     func preview(_ action: Action, under policy: EnforcedPolicy) -> Refusal? {
         switch policy.engine.evaluate(action) {
-        case .allow: nil
+        case .allow, .requiresApproval: nil
         case .refuse(let refusal): refusal
-        case .requiresApproval(let rule, let minimum):
-            .approvalRequired(rule: rule, minimum: minimum, ticket: ticket())
         }
     }
 
@@ -71,6 +75,46 @@ final class Pipeline: Sendable {
     struct Grant: Equatable, Sendable {
         /// The rule that allowed.
         var rule: String
+        /// Who else had to, for the record.
+        var reason = ""
+    }
+
+    // MARK: - Approval
+
+    /// Gives an action that was refused for want of an approval time to get it, and says what became of it. That it had to ask
+    /// is recorded before it waits.
+    func waitForApproval(
+        after refusal: Refusal, of action: Action, under policy: EnforcedPolicy, within limit: Duration
+    ) async -> Result<Grant, Refusal> {
+        guard let ticket = refusal.ticket, limit > .zero else { return .failure(refusal) }
+        do throws(Refusal) { try record(action, .failure(refusal), under: policy) } catch { return .failure(error) }
+        await approvals.wait(for: ticket, within: limit)
+        let now = Instant.now()
+        recordExpiredApprovals(now: now)
+        guard let answer = approvals.outcome(of: ticket, now: now) else { return .failure(refusal) }
+        return outcome(of: answer)
+    }
+
+    private func outcome(of answer: ApprovalQueue.Answer) -> Result<Grant, Refusal> {
+        switch answer {
+        case .granted(let ticket):
+            let names = ticket.approvers.joined(separator: ", ")
+            return .success(Grant(rule: ticket.call.rule, reason: "approved by \(names), ticket \(ticket.id)"))
+        case .waiting(let ticket):
+            return .failure(.approvalRequired(rule: ticket.call.rule, minimum: ticket.minimum, ticket: ticket.id))
+        case .denied(let ticket): return .failure(.approvalDenied(rule: ticket.call.rule, ticket: ticket.id))
+        case .full(let rule, let retryAfter): return .failure(.approvalsFull(rule: rule, retryAfter: retryAfter))
+        }
+    }
+
+    /// A request that nobody answered in time, and an approval that nobody used, end on the record.
+    func recordExpiredApprovals(now: Instant) {
+        for ticket in approvals.expire(now: now) {
+            let wasApproved = ticket.state == .approved
+            recordFinding(
+                .operation, "approval:expired:\(ticket.id)", .info,
+                wasApproved ? "the approval was not used in time" : "nobody decided in time", under: policies.current)
+        }
     }
 
     // MARK: - Evidence
@@ -108,6 +152,7 @@ final class Pipeline: Sendable {
         switch outcome {
         case .success(let grant):
             event.rule = grant.rule
+            if reason.isEmpty { event.reason = grant.reason }
             metrics.decisions[.policy, .allow].increment()
         case .failure(let refusal):
             event.rule = refusal.rule
@@ -136,12 +181,15 @@ final class Pipeline: Sendable {
         }
     }
 
-    /// The record of what a provider's filter flagged. It decides nothing, so a failure to write it only counts.
-    func recordFlags(_ flags: ContentFlags, of action: Action, under policy: EnforcedPolicy) {
+    /// The record of what was seen, such as a threat in an answer. It decides nothing, so a failure to write it only counts.
+    func recordFinding(
+        _ surface: Action.Surface, _ name: String, _ decision: EvidenceEvent.Decision, _ reason: String,
+        under policy: EnforcedPolicy
+    ) {
         let event = EvidenceEvent(
-            surface: action.surface, action: "content_flag:" + flags.categories.joined(separator: ","), decision: .flagged,
-            agentID: sandbox, reason: "the provider's filter flagged \(action.name)", policyDigest: policy.profileDigest)
-        do { _ = try evidence.append(event) } catch { metrics.evidenceFailures.increment() }
+            surface: surface, action: name, decision: decision, agentID: sandbox, reason: reason,
+            policyDigest: policy.profileDigest)
+        do { try evidence.append(event) } catch { metrics.evidenceFailures.increment() }
     }
 
     /// Why nothing can be recorded at the moment; nil when it can.
@@ -153,9 +201,17 @@ final class Pipeline: Sendable {
     }
 
     var evidenceStatus: EvidenceStatus { evidence.status }
+}
 
-    /// What a person names when asking an operator for an approval.
-    func ticket() -> String { Hex.encode(SecureRandom.bytes(8)) }
+extension ApprovalQueue.Call {
+    /// Whatever a person is to approve: two actions that differ in anything that policy or performance depends on are two calls.
+    init(action: Action, rule: String, carrying digest: String) {
+        var bytes = Array(digest.utf8)
+        for (key, value) in action.attributes.sorted(by: { $0.key < $1.key }) {
+            bytes += Array("\n\(key.utf8.count):\(value.utf8.count):\(key)\(value)".utf8)
+        }
+        self.init(action: action.name, rule: rule, digest: EvidenceEvent.digest(bytes))
+    }
 }
 
 extension Refusal.Stage {

@@ -54,7 +54,20 @@ extension Refusal {
         Refusal(
             stage: .approval, code: "approval_required", type: "policy_violation", rule: rule,
             reason: "rule '\(rule)' wants \(minimum) approval\(minimum == 1 ? "" : "s") first; ticket \(ticket)",
-            status: 403)
+            status: 403, ticket: ticket)
+    }
+
+    static func approvalDenied(rule: String, ticket: String) -> Refusal {
+        Refusal(
+            stage: .approval, code: "approval_denied", type: "policy_violation", rule: rule,
+            reason: "rule '\(rule)' wants an approval, and it was denied; ticket \(ticket)", status: 403)
+    }
+
+    static func approvalsFull(rule: String, retryAfter: Duration) -> Refusal {
+        Refusal(
+            stage: .approval, code: "approval_queue_full", type: "policy_violation", rule: rule,
+            reason: "rule '\(rule)' wants an approval, and as many calls wait for one as may", status: 429,
+            retryAfter: retryAfter)
     }
 
     // MARK: - Provider
@@ -126,6 +139,7 @@ extension Refusal {
         writer.member("stage", stage.rawValue)
         writer.key("rule")
         if let rule { writer.string(rule) } else { writer.null() }
+        if let ticket { writer.member("ticket", ticket) }
         writer.endObject()
         writer.endObject()
     }

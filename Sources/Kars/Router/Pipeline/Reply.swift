@@ -24,7 +24,7 @@ struct Reply: Sendable {
     }
 
     func send(status: Int, headers: HTTPHeaders, body: [UInt8]) async {
-        try? await response.send(status: status, headers: headers, body: body)
+        try? await response.send(status: status, headers: headers, body: body)  // see above: the client is gone
     }
 
     func send(_ refusal: Refusal) async {

@@ -20,6 +20,8 @@ final class PolicyReloader: Sendable {
         var seen: [PolicySource.Kind: [FileSignature]] = [:]
         var digests: [PolicySource.Kind: String] = [:]
         var blockList: FileSignature?
+        /// When an approval in force begins or ends next.
+        var approvalsTurn: UTCTime?
     }
 
     // Only `queue` works on it; the lock is what the compiler needs.
@@ -57,15 +59,33 @@ final class PolicyReloader: Sendable {
     // MARK: - Looking
 
     private func check() {
+        var changed: Set<PolicySource.Kind> = []
         for kind in PolicySource.Kind.allCases {
             let source = PolicySource(kind: kind, directory: directory(of: kind))
             let signature = source.signature()
             guard state.withLock({ $0.seen[kind] }) != signature else { continue }
+            changed.insert(kind)
             reload(source)
             // The signature from before reading: what changes in between is seen at the next look.
             state.withLock { $0.seen[kind] = signature }
         }
+        checkMergedList(changed)
         checkBlockList()
+    }
+
+    /// The digest of the approvals is over allow list and approvals together, and an approval has its times: it changes with the
+    /// other file and with the clock too.
+    private func checkMergedList(_ changed: Set<PolicySource.Kind>) {
+        let now = clock()
+        let isTurn = state.withLock { $0.approvalsTurn.map { $0 <= now } ?? false }
+        guard isTurn || changed.contains(.allowlist) || changed.contains(.approvals) else { return }
+        state.withLock { $0.approvalsTurn = egress.nextApprovalTurn(after: now) }
+        guard store.board[.approvals] != nil else { return }
+        store.board.changed(.approvals, digest: mergedDigest(at: now), path: paths.approvals, at: now)
+    }
+
+    private func mergedDigest(at now: UTCTime) -> String {
+        PolicyDigest(name: PolicyDigest.Name.mergedAllowlist, body: egress.mergedDocument(at: now)).description
     }
 
     private func directory(of kind: PolicySource.Kind) -> String {
@@ -81,7 +101,7 @@ final class PolicyReloader: Sendable {
         let now = clock()
         do {
             let files = try source.read()
-            let digest = try apply(files, of: source.kind, now: now)
+            let (digest, warnings) = try apply(files, of: source.kind, now: now)
             let isNew = state.withLock { state in
                 defer { state.digests[source.kind] = digest }
                 return state.digests[source.kind] != digest
@@ -91,7 +111,11 @@ final class PolicyReloader: Sendable {
                 if isNew { log.info("policy.cleared", ["kind": .string(source.kind.rawValue)]) }
                 return
             }
-            store.board.loaded(source.kind, digest: digest, path: files.first?.path ?? source.directory, at: now)
+            store.board.loaded(
+                source.kind, digest: digest, path: files.first?.path ?? source.directory, at: now, warnings: warnings)
+            for warning in warnings.prefix(PolicyStatusBoard.maxWarnings) {
+                log.warn("policy.warning", ["kind": .string(source.kind.rawValue), "text": .string(warning)])
+            }
             metrics.policyReloads[source.kind.metric, .success].increment()
             metrics.policyHealthy[source.kind.metric].set(1)
             metrics.policyLoadedAt[source.kind.metric].set(Double(now.seconds))
@@ -104,38 +128,39 @@ final class PolicyReloader: Sendable {
         }
     }
 
-    /// Compiles the files and puts them in force. Returns their digest, nil when there is nothing of this kind.
-    private func apply(_ files: [PolicyFile], of kind: PolicySource.Kind, now: UTCTime) throws -> String? {
+    /// Compiles the files and puts them in force. Returns their digest, nil when there is nothing of this kind, and what was read
+    /// past.
+    private func apply(
+        _ files: [PolicyFile], of kind: PolicySource.Kind, now: UTCTime
+    ) throws -> (digest: String?, warnings: [String]) {
         switch kind {
         case .profile:
             guard !files.isEmpty else {
                 store.replace(engine: .denyingAll(because: "no profile is mounted in \(paths.profiles)"), digest: nil)
-                return nil
+                return (nil, [])
             }
             let profile = try PolicyProfile.load(files: files.map { ($0.name, $0.bytes) })
             let digest = PolicyDigest(files: files.map { ($0.name, $0.bytes) }).description
             let engine = PolicyEngine(profile)
             store.replace(engine: engine, digest: digest)
             metrics.policyRules.set(Double(engine.ruleCount))
-            for warning in profile.warnings.prefix(20) { log.warn("policy.warning", ["text": .string(warning.description)]) }
-            return digest
+            return (digest, profile.warnings.map(\.description))
         case .inference:
             guard let file = files.first else {
                 store.replace(inference: InferencePolicy(), digest: nil)
-                return nil
+                return (nil, [])
             }
             let policy = try InferencePolicy(parsing: file.bytes, file: file.name)
             let digest = PolicyDigest(name: PolicyDigest.Name.inferencePolicy, body: file.bytes).description
             store.replace(inference: policy, digest: digest)
-            for warning in policy.warnings.prefix(20) { log.warn("policy.warning", ["text": .string(warning)]) }
-            return digest
+            return (digest, policy.warnings)
         case .allowlist:
             guard let file = files.first else {
                 egress.replace(baseline: nil)
-                return nil
+                return (nil, [])
             }
             egress.replace(baseline: try EgressAllowlist.rules(parsing: file.bytes, file: file.name))
-            return PolicyDigest(name: PolicyDigest.Name.egressAllowlist, body: file.bytes).description
+            return (PolicyDigest(name: PolicyDigest.Name.egressAllowlist, body: file.bytes).description, [])
         case .approvals:
             // One approval that cannot be read does not take the others away, but it is told.
             var approvals: [EgressApproval] = []
@@ -149,8 +174,7 @@ final class PolicyReloader: Sendable {
             }
             egress.replace(approvals: approvals)
             if !problems.isEmpty { throw PolicyFileError(file: paths.approvals, reason: problems.joined(separator: "; ")) }
-            guard Files.exists(paths.approvals) else { return nil }
-            return PolicyDigest(name: PolicyDigest.Name.mergedAllowlist, body: egress.mergedDocument(at: now)).description
+            return (Files.exists(paths.approvals) ? mergedDigest(at: now) : nil, [])
         }
     }
 
@@ -182,6 +206,8 @@ protocol EgressPolicySink: Sendable {
     func replace(blockList: BlockList)
     /// Allow list and approvals in force at `now`, in canonical form.
     func mergedDocument(at now: UTCTime) -> [UInt8]
+    /// When, after `now`, an approval begins or ends next; nil when none does.
+    func nextApprovalTurn(after now: UTCTime) -> UTCTime?
 }
 
 extension PolicySource.Kind {

@@ -66,6 +66,7 @@ struct PolicySource: Equatable, Sendable {
     /// `stat` follows links, because a mounted ConfigMap swaps a link to a directory: every file then has another inode. The
     /// change time cannot be set back by a program, unlike the modification time.
     func signature() -> [FileSignature] {
+        // A directory that cannot be listed looks like nothing else, so it is read, and reading tells why it fails.
         guard let names = try? names() else { return [FileSignature(name: "?")] }
         return names.map { FileSignature(name: $0, path: "\(directory)/\($0)") }
     }

@@ -70,6 +70,7 @@ extension ChatRequest {
     /// Whether the forced or allowed choice in `key` mentions one of `names`.
     private func choice(_ key: String, names: Set<String>) -> Bool {
         guard let member = members.first(where: { $0.key == key }),
+            // Checked by the scan, so this cannot fail; a value that did would name nothing.
             let value = try? JSON(parsing: body, in: member.value.range), case .object = value
         else { return false }
         var pending = [value]

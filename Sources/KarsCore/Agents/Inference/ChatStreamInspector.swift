@@ -2,11 +2,15 @@
 package protocol ChatJudge {
     /// Why the answer may not go on to the agent; nil when it may. `calledTools` are the tools this view newly names.
     mutating func refusal(for answer: ChatAnswer, calledTools: [String]) -> Refusal?
+    /// An event that may go on as the agent may see it; nil leaves it as it is. Throws when the agent may not see it at all.
+    mutating func filtered(event: JSON) throws(Refusal) -> JSON?
+    /// What was kept back of the texts so far, as an event of its own; nil when that is nothing.
+    mutating func remainder() throws(Refusal) -> JSON?
 }
 
 /// What to do after some bytes of a provider's stream.
 package struct ChatStreamStep: Equatable, Sendable {
-    /// To send to the agent at once, exactly as the provider sent it.
+    /// To send to the agent at once.
     package var forward: [UInt8]
     /// Set when the stream must end here, after `forward`.
     package var stop: Refusal?
@@ -17,7 +21,8 @@ package struct ChatStreamStep: Equatable, Sendable {
     }
 }
 
-/// Follows a provider's event stream: each event is judged before it is passed on, and none is held back or changed.
+/// Follows a provider's event stream: each event is judged before it is passed on, and none is held back. It goes on exactly as
+/// the provider sent it, unless the judge wants something in it changed.
 ///
 /// Pure: bytes in, bytes out. Events that are not what a chat stream holds end it, because what cannot be read cannot be
 /// judged. After a stop nothing more is passed on.
@@ -47,7 +52,21 @@ package struct ChatStreamInspector<Judge: ChatJudge> {
     }
 
     /// The provider's stream has ended: judges what was left without a blank line after it.
-    package mutating func finish() -> ChatStreamStep { step { (parser) throws(SSEError) in try parser.finish() } }
+    package mutating func finish() -> ChatStreamStep {
+        var step = step { (parser) throws(SSEError) in try parser.finish() }
+        guard !isStopped else { return step }
+        do throws(Refusal) {
+            if let rest = try judge.remainder() {
+                // The blank line that the last event may lack.
+                if !step.forward.isEmpty { step.forward += "\n\n".utf8 }
+                step.forward += SSEEncoder.event(data: rest.encoded())
+            }
+        } catch {
+            isStopped = true
+            step.stop = error
+        }
+        return step
+    }
 
     private mutating func step(_ read: (inout SSEParser) throws(SSEError) -> SSEBatch) -> ChatStreamStep {
         guard !isStopped else { return ChatStreamStep() }
@@ -74,9 +93,14 @@ package struct ChatStreamInspector<Judge: ChatJudge> {
             guard let data = batch.data(of: block) else { continue }
             switch judge(data, of: block, in: batch) {
             case .pass: continue
-            case .hide:
+            case .replace(let bytes):
                 pass(upTo: block.raw.lowerBound)
+                step.forward += bytes
                 runStart = block.raw.upperBound
+            case .precede(let bytes):
+                pass(upTo: block.raw.lowerBound)
+                step.forward += bytes
+                runStart = block.raw.lowerBound
             case .stop(let refusal):
                 pass(upTo: block.raw.lowerBound)
                 isStopped = true
@@ -89,14 +113,22 @@ package struct ChatStreamInspector<Judge: ChatJudge> {
     }
 
     private enum Judgement {
-        case pass, hide
+        case pass
+        /// These bytes, possibly none, go in its place.
+        case replace([UInt8])
+        /// These bytes go before it.
+        case precede([UInt8])
         case stop(Refusal)
     }
 
     private mutating func judge(_ data: ArraySlice<UInt8>, of block: SSEBlock, in batch: SSEBatch) -> Judgement {
         if data.elementsEqual("[DONE]".utf8) {
             isDone = true
-            return .pass
+            do throws(Refusal) {
+                return try judge.remainder().map { .precede(SSEEncoder.event(data: $0.encoded())) } ?? .pass
+            } catch {
+                return .stop(error)
+            }
         }
         if data.isEmpty { return .pass }
         let json: JSON
@@ -115,7 +147,14 @@ package struct ChatStreamInspector<Judge: ChatJudge> {
         let called = progress.take(answer)
         if answer.error != nil { hasProviderError = true }
         if let refusal = judge.refusal(for: answer, calledTools: called) { return .stop(refusal) }
-        return hidesUsageEvent && answer.isUsageOnly ? .hide : .pass
+        if hidesUsageEvent, answer.isUsageOnly { return .replace([]) }
+        do throws(Refusal) {
+            guard let changed = try judge.filtered(event: json) else { return .pass }
+            let name = block.name == nil ? nil : batch.name(of: block)
+            return .replace(SSEEncoder.event(data: changed.encoded(), name: name, id: batch.id(of: block)))
+        } catch {
+            return .stop(error)
+        }
     }
 
     private static func garbled(_ reason: String) -> Refusal {

@@ -133,6 +133,8 @@ extension String {
     /// Equality of code points. `==` on strings also equates different spellings of one character.
     func hasSameUTF8(as other: String) -> Bool {
         guard utf8.count == other.utf8.count else { return false }
-        return utf8.elementsEqual(other.utf8)
+        // Over the storage itself: names of members are compared all the time.
+        var (left, right) = (self, other)
+        return left.withUTF8 { left in right.withUTF8 { right in left.elementsEqual(right) } }
     }
 }

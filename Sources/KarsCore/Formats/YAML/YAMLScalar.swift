@@ -127,7 +127,7 @@ enum YAMLScalar: Equatable {
         return count
     }
 
-    /// Whether a float can keep its digits in JSON as they are.
+    /// Whether a float can keep its digits in JSON as they are; what JSON does not parse cannot.
     private static func isJSONNumber(_ text: String) -> Bool {
         if case .number(let number)? = try? JSON(parsing: text) { number.lexeme == text } else { false }
     }

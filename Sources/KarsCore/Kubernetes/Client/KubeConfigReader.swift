@@ -48,7 +48,7 @@ struct KubeConfigReader {
     func object(_ key: String) throws(KubeConfigError) -> KubeConfigReader? {
         guard let value = value(key) else { return nil }
         guard value.objectValue != nil else { throw expected("an object", key) }
-        return KubeConfigReader(value, file: file, place: "\(place).\(key)")
+        return KubeConfigReader(value, file: file, place: below(key))
     }
 
     func objects(_ key: String) throws(KubeConfigError) -> [KubeConfigReader] {
@@ -56,7 +56,7 @@ struct KubeConfigReader {
         guard let elements = value.arrayValue, elements.allSatisfy({ $0.objectValue != nil }) else {
             throw expected("a list of objects", key)
         }
-        return elements.enumerated().map { KubeConfigReader($1, file: file, place: "\(place).\(key)[\($0)]") }
+        return elements.enumerated().map { KubeConfigReader($1, file: file, place: "\(below(key))[\($0)]") }
     }
 
     /// The list form in which kubeconfig keeps maps: `[{name: …, CONTENT: {…}}]`.
@@ -97,6 +97,8 @@ struct KubeConfigReader {
         }
         return try path(key).map { .file($0) }
     }
+
+    private func below(_ key: String) -> String { place == file ? "\(file): \(key)" : "\(place).\(key)" }
 
     private func expected(_ what: String, _ key: String) -> KubeConfigError {
         KubeConfigError("\(place): \(key): expected \(what)")

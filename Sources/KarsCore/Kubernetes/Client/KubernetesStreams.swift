@@ -26,7 +26,7 @@ final class KubernetesWatch: WatchStream {
                 guard state.withLock({ !$0.decoder.isMidLine }) else { throw .unreachable("a watch ended within an event") }
                 return nil
             }
-            try state.withLock { state throws(APIStatus) in state.events = try state.decoder.push(part)[...] }
+            state.withLock { $0.events = $0.decoder.push(part)[...] }
         }
     }
 

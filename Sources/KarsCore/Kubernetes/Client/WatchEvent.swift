@@ -16,15 +16,15 @@ package struct WatchDecoder: Sendable {
     package var maxLineBytes = 16 << 20
 
     private var line: [UInt8] = []
-    private var failure: APIStatus?
+    private var hasFailed = false
 
     package init() {}
 
-    /// The events that `bytes` complete. After a failure every call fails the same way.
-    package mutating func push(_ bytes: [UInt8]) throws(APIStatus) -> [WatchEvent] {
-        if let failure { throw failure }
+    /// The events that `bytes` complete. What makes no sense becomes a `failed` of ours, after which there is nothing.
+    package mutating func push(_ bytes: [UInt8]) -> [WatchEvent] {
+        guard !hasFailed else { return [] }
+        var events: [WatchEvent] = []
         do throws(APIStatus) {
-            var events: [WatchEvent] = []
             var rest = bytes[...]
             while let end = rest.firstIndex(of: 0x0a) {
                 try keep(rest[..<end])
@@ -33,11 +33,11 @@ package struct WatchDecoder: Sendable {
                 line.removeAll(keepingCapacity: line.capacity <= 1 << 16)
             }
             try keep(rest)
-            return events
         } catch {
-            failure = error
-            throw error
+            (hasFailed, line) = (true, [])
+            events.append(.failed(error))
         }
+        return events
     }
 
     /// Whether the stream ended in the middle of a line, which then is lost.

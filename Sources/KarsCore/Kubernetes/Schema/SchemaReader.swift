@@ -196,8 +196,8 @@ private struct SchemaReader {
     private mutating func pattern(_ value: JSON, _ field: String) -> SchemaPattern? {
         let text = string(value, field)
         guard !text.isEmpty else { return nil }
-        do throws(SchemaPattern.Problem) { return try SchemaPattern(text) } catch {
-            errors.append(.invalid(field, value, "must be a valid regular expression, but isn't: \(error.reason)"))
+        do throws(RegexError) { return try SchemaPattern(text) } catch {
+            errors.append(.invalid(field, value, "must be a valid regular expression, but isn't: \(error)"))
             return nil
         }
     }

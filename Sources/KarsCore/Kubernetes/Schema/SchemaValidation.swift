@@ -37,14 +37,14 @@ private struct SchemaValidator {
 
     func check(_ value: JSON, old: JSON?, _ schema: StructuralSchema, at path: String) -> Outcome {
         if let old, old == value { return Outcome() }
-        let keywords = schema.node.keywords
+        let node = schema.node
         var outcome = Outcome()
-        if keywords.type != nil || keywords.isIntOrString {
+        if node.keywords.type != nil || node.keywords.isIntOrString {
             if let fault = typeFault(value, schema, path) { outcome.add(fault) } else { outcome.checks += 1 }
             outcome.checks += 1
         }
         if case .null = value {
-            if !keywords.isNullable { outcome.add(enumFault(value, schema, path)) }
+            if !node.keywords.isNullable { outcome.add(enumFault(value, schema, path)) }
             return outcome
         }
         outcome.add(junctors(value, schema, path))
@@ -53,8 +53,8 @@ private struct SchemaValidator {
         case .string(let text):
             outcome.add(stringFault(text, schema, path))
             outcome.checks += 1
-            if let format = StringFormat(rawValue: keywords.format) {
-                if !format.accepts(text) { outcome.add(typeInvalid(path, keywords.format, found: text)) }
+            if let format = StringFormat(rawValue: node.keywords.format) {
+                if !format.accepts(text) { outcome.add(typeInvalid(path, node.keywords.format, found: text)) }
                 outcome.checks += 1
             }
         case .number(let number):
@@ -111,34 +111,37 @@ private struct SchemaValidator {
     // MARK: Leaves
 
     private func stringFault(_ text: String, _ schema: StructuralSchema, _ path: String) -> FieldError? {
-        let keywords = schema.node.keywords
-        if keywords.maxLength != nil || keywords.minLength != nil {
+        let node = schema.node
+        if node.keywords.maxLength != nil || node.keywords.minLength != nil {
             let length = text.unicodeScalars.count
-            if let most = keywords.maxLength, length > most {
+            if let most = node.keywords.maxLength, length > most {
                 return FieldError(.tooLong, field(path), detail: "may not be more than \(most) bytes")
             }
-            if let least = keywords.minLength, length < least {
+            if let least = node.keywords.minLength, length < least {
                 return invalid(path, .string(text), "should be at least \(least) chars long")
             }
+        }
+        if let pattern = node.keywords.pattern, !pattern.matches(text) {
+            return invalid(path, .string(text), "should match '\(pattern.source)'")
         }
         return nil
     }
 
     private func numberFaults(_ number: JSONNumber, _ schema: StructuralSchema, _ path: String) -> [FieldError] {
-        let keywords = schema.node.keywords
+        let node = schema.node
         var faults: [FieldError] = []
-        if let why = rangeFault(number, keywords.type, keywords.format) {
+        if let why = rangeFault(number, node.keywords.type, node.keywords.format) {
             faults.append(.invalid(base, "", "Checked value must be of type \(why) in \(path)"))
         }
-        if let factor = keywords.multipleOf, !number.isMultiple(of: factor) {
+        if let factor = node.keywords.multipleOf, !number.isMultiple(of: factor) {
             faults.append(invalid(path, .number(number), "should be a multiple of \(factor.lexeme)"))
         }
-        if let limit = keywords.maximum, limit < number || keywords.exclusiveMaximum && limit == number {
-            let relation = keywords.exclusiveMaximum ? "less than" : "less than or equal to"
+        if let limit = node.keywords.maximum, limit < number || node.keywords.exclusiveMaximum && limit == number {
+            let relation = node.keywords.exclusiveMaximum ? "less than" : "less than or equal to"
             faults.append(invalid(path, .number(number), "should be \(relation) \(limit.lexeme)"))
         }
-        if let limit = keywords.minimum, number < limit || keywords.exclusiveMinimum && limit == number {
-            let relation = keywords.exclusiveMinimum ? "greater than" : "greater than or equal to"
+        if let limit = node.keywords.minimum, number < limit || node.keywords.exclusiveMinimum && limit == number {
+            let relation = node.keywords.exclusiveMinimum ? "greater than" : "greater than or equal to"
             faults.append(invalid(path, .number(number), "should be \(relation) \(limit.lexeme)"))
         }
         return faults
@@ -160,43 +163,43 @@ private struct SchemaValidator {
     // MARK: Containers
 
     private func check(_ elements: [JSON], old: [JSON]?, _ schema: StructuralSchema, _ path: String) -> Outcome {
-        let keywords = schema.node.keywords
+        let node = schema.node
         var outcome = Outcome()
-        if let items = keywords.items {
+        if let items = node.keywords.items {
             let correlated = old.flatMap { ListCorrelation(of: $0, schema) }
             for (index, element) in elements.enumerated() {
                 outcome.add(check(element, old: correlated?.match(element), items, at: "\(path)[\(index)]"))
             }
         }
-        if let least = keywords.minItems, elements.count < least {
+        if let least = node.keywords.minItems, elements.count < least {
             outcome.add(invalid(path, .int(elements.count), "should have at least \(least) items"))
         }
-        if let most = keywords.maxItems, elements.count > most { outcome.add(tooMany(path, elements.count, most)) }
-        if keywords.uniqueItems, !JSON.duplicateIndices(in: elements).isEmpty {
+        if let most = node.keywords.maxItems, elements.count > most { outcome.add(tooMany(path, elements.count, most)) }
+        if node.keywords.uniqueItems, !JSON.duplicateIndices(in: elements).isEmpty {
             outcome.add(.invalid(field(path), "", "\(path) in body shouldn't contain duplicates"))
         }
         return outcome
     }
 
     private func check(_ members: JSONObject, old: JSONObject?, _ schema: StructuralSchema, _ path: String) -> Outcome {
-        let keywords = schema.node.keywords
+        let node = schema.node
         var outcome = Outcome()
-        if let least = keywords.minProperties, members.count < least {
+        if let least = node.keywords.minProperties, members.count < least {
             outcome.add(invalid(path, .int(members.count), "should have at least \(least) properties"))
             return outcome
         }
-        if let most = keywords.maxProperties, members.count > most {
+        if let most = node.keywords.maxProperties, members.count > most {
             outcome.add(tooMany(path, members.count, most))
             return outcome
         }
         for (name, value) in members {
             if let member = schema.member(name) {
                 outcome.add(check(value, old: old?[name], member, at: path.isEmpty ? name : "\(path).\(name)"))
-            } else if case .forbidden = keywords.additionalProperties {
+            } else if case .forbidden = node.keywords.additionalProperties {
                 outcome.add(.invalid(field(path), .string(name), "\(path).\(name) in body is a forbidden property"))
             }
         }
-        for name in keywords.required where members[name] == nil {
+        for name in node.keywords.required where members[name] == nil {
             outcome.add(.required(field(path.isEmpty ? name : "\(path).\(name)")))
         }
         return outcome
@@ -205,20 +208,20 @@ private struct SchemaValidator {
     // MARK: Alternatives
 
     private func junctors(_ value: JSON, _ schema: StructuralSchema, _ path: String) -> Outcome {
-        let keywords = schema.node.keywords
+        let node = schema.node
         var outcome = Outcome()
         outcome.checks += 1
-        if !keywords.anyOf.isEmpty { outcome.add(anyOf(value, keywords.anyOf, path)) }
-        if !keywords.oneOf.isEmpty { outcome.add(oneOf(value, keywords.oneOf, path)) }
-        if !keywords.allOf.isEmpty {
-            let results = keywords.allOf.map { check(value, old: nil, $0, at: path) }
+        if !node.keywords.anyOf.isEmpty { outcome.add(anyOf(value, node.keywords.anyOf, path)) }
+        if !node.keywords.oneOf.isEmpty { outcome.add(oneOf(value, node.keywords.oneOf, path)) }
+        if !node.keywords.allOf.isEmpty {
+            let results = node.keywords.allOf.map { check(value, old: nil, $0, at: path) }
             for result in results { outcome.add(result) }
             let valid = results.count(where: \.isValid)
             if valid < results.count {
                 outcome.add(composite("\"\(path)\" must validate all the schemas (allOf)\(valid == 0 ? ". None validated" : "")"))
             }
         }
-        if let not = keywords.not, check(value, old: nil, not, at: path).isValid {
+        if let not = node.keywords.not, check(value, old: nil, not, at: path).isValid {
             outcome.add(composite("\"\(path)\" must not validate the schema (not)"))
         }
         return outcome

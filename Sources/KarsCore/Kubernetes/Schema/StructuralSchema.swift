@@ -5,14 +5,12 @@
 /// strategic merge and what OpenAPI publishes. Schemas of custom kinds are read from their definition, those of built-in
 /// kinds are written down with the functions of `StructuralSchema+Building`. Knows nothing of groups, versions or names.
 ///
-/// A schema is a tree that many objects are checked against and nobody changes any more: nodes are shared, copying a
-/// schema copies a reference, and writing a keyword makes a node of its own first.
+/// A schema is a tree that many objects are checked against: nodes are shared and never change, copying a schema copies a
+/// reference, and writing a keyword makes a new node.
 @dynamicMemberLookup
 package struct StructuralSchema: Sendable {
-    /// Only written while one schema refers to it (`isKnownUniquelyReferenced` in the setter below), hence never while
-    /// another thread reads it.
-    final class Node: @unchecked Sendable {
-        var keywords: Keywords
+    final class Node: Sendable {
+        let keywords: Keywords
 
         init(_ keywords: Keywords) { self.keywords = keywords }
     }
@@ -24,8 +22,9 @@ package struct StructuralSchema: Sendable {
     package subscript<Value>(dynamicMember keyword: WritableKeyPath<Keywords, Value>) -> Value {
         get { node.keywords[keyPath: keyword] }
         set {
-            if !isKnownUniquelyReferenced(&node) { node = Node(node.keywords) }
-            node.keywords[keyPath: keyword] = newValue
+            var keywords = node.keywords
+            keywords[keyPath: keyword] = newValue
+            node = Node(keywords)
         }
     }
 }

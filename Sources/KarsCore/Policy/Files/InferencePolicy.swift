@@ -1,4 +1,5 @@
-/// An inference policy as the controller writes it (spec/router 3): limits, content safety and which model to use.
+/// An inference policy as the controller writes it (spec/router 3): limits, content safety, which model to use, and, as
+/// `outputScan`, what happens to credentials and steering texts in answers (spec/router 12).
 ///
 /// Read leniently where a mistake costs nothing (an unknown severity, a bad fallback) and strictly where leniency would open
 /// something: a token limit that is no number is an error, not "no limit".
@@ -10,6 +11,7 @@ package struct InferencePolicy: Equatable, Sendable {
 
     package var limits: TokenLimits
     package var contentSafety: ContentSafetyFloor
+    package var output: OutputPolicy
     /// The deployments to try, in order; empty when the policy prefers none.
     package var models: [String]
     package var displayName: String?
@@ -17,11 +19,12 @@ package struct InferencePolicy: Equatable, Sendable {
     package var warnings: [String]
 
     package init(
-        limits: TokenLimits = .none, contentSafety: ContentSafetyFloor = ContentSafetyFloor(), models: [String] = [],
-        displayName: String? = nil, warnings: [String] = []
+        limits: TokenLimits = .none, contentSafety: ContentSafetyFloor = ContentSafetyFloor(),
+        output: OutputPolicy = OutputPolicy(), models: [String] = [], displayName: String? = nil, warnings: [String] = []
     ) {
         self.limits = limits
         self.contentSafety = contentSafety
+        self.output = output
         self.models = models
         self.displayName = displayName
         self.warnings = warnings
@@ -50,6 +53,7 @@ extension InferencePolicy {
         self.init()
         limits = try Self.limits(json["tokenBudget"], file)
         contentSafety = try readSafety(json["contentSafety"], file)
+        output = try Self.output(json["outputScan"], file)
         readModels(json["modelPreference"])
         displayName = json["displayName"]?.stringValue
     }
@@ -89,6 +93,26 @@ extension InferencePolicy {
         return floor
     }
 
+    /// A word that is not known is an error: "blok" must not mean "observe".
+    private static func output(_ json: JSON?, _ file: String) throws(PolicyFileError) -> OutputPolicy {
+        var policy = OutputPolicy()
+        guard let json, !json.isNull else { return policy }
+        guard json.objectValue != nil else { throw PolicyFileError(file: file, reason: "outputScan: expected an object") }
+        func mode<Mode: RawRepresentable & CaseIterable>(_ key: String, _ fallback: Mode) throws(PolicyFileError) -> Mode
+        where Mode.RawValue == String {
+            guard let value = json[key], !value.isNull else { return fallback }
+            guard let mode = value.stringValue.flatMap(Mode.init(rawValue:)) else {
+                let known = Mode.allCases.map(\.rawValue).joined(separator: ", ")
+                throw PolicyFileError(file: file, reason: "outputScan.\(key): expected one of \(known)")
+            }
+            return mode
+        }
+        policy.credentials = try mode("credentials", policy.credentials)
+        policy.injection = try mode("injection", policy.injection)
+        policy.exfiltration = try mode("exfiltration", policy.exfiltration)
+        return policy
+    }
+
     /// The provider tag of an entry is the controller's; only the deployment counts here.
     private mutating func readModels(_ json: JSON?) {
         guard let json, !json.isNull else { return }
@@ -114,7 +138,7 @@ extension InferencePolicy {
         return name
     }
 
-    /// As the controller writes it: every member, in its order.
+    /// As the controller writes it: every member, in its order; `outputScan` only where it differs from the default.
     package var json: JSON {
         func number(_ value: Int?) -> JSON { value.map(JSON.int) ?? .null }
         let budget: JSON =
@@ -131,11 +155,18 @@ extension InferencePolicy {
         func entry(_ model: String) -> JSON { ["provider": "any", "deployment": .string(model)] }
         let preference: JSON =
             models.first.map { ["primary": entry($0), "fallback": .array(models.dropFirst().map(entry))] } ?? .null
-        return [
+        var object: JSONObject = [
             "appliesTo": [:], "tokenBudget": budget,
             "contentSafety": contentSafety.isInactive ? .null : .object(JSONObject(safety)), "modelPreference": preference,
             "displayName": displayName.map { .string($0) } ?? .null,
         ]
+        if output != OutputPolicy() {
+            object["outputScan"] = [
+                "credentials": .string(output.credentials.rawValue), "injection": .string(output.injection.rawValue),
+                "exfiltration": .string(output.exfiltration.rawValue),
+            ]
+        }
+        return .object(object)
     }
 }
 

@@ -47,10 +47,12 @@ package struct Redactor: Sendable {
     package init() {}
 
     /// The text without its secrets, and the kind of each that was found, in order. Most texts come back as they are.
-    package func redact(_ text: String) -> (text: String, kinds: [Kind]) {
+    package func redact(_ text: String) -> (text: String, kinds: [Kind]) { secrets(in: text) ?? (text, []) }
+
+    /// As `redact`; nil when there is nothing to redact.
+    package func secrets(in text: String) -> (text: String, kinds: [Kind])? {
         var text = text
-        let found = text.withUTF8 { scan($0) }
-        guard let found else { return (text, []) }
+        guard let found = text.withUTF8({ scan($0) }) else { return nil }
         return (String(decoding: found.bytes, as: UTF8.self), found.kinds)
     }
 

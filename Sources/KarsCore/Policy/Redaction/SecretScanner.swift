@@ -28,7 +28,7 @@ struct SecretScanner {
     /// Its kind, and whether it already is a match that could only grow.
     private(set) var open: (kind: Redactor.Kind, isCertain: Bool)?
 
-    private var resumeAt = [Int](repeating: 0, count: Redactor.Kind.allCases.count)
+    private var resumeAt = InlineArray<10, Int>(repeating: 0)
     /// Up to where it is known that no password follows on the line.
     private var noPasswordUntil = 0
 
@@ -129,17 +129,21 @@ struct SecretScanner {
     }
 
     private func secretAssignment(_ start: Int) -> Outcome {
-        // `client_secret`, `accessToken` and `password` are names; `broken` and `tokenizer` are not.
-        let before = byte(before: start)
-        let isCapital = text[start] & 0x20 == 0
-        guard !Self.isAlphanumeric(before) || isCapital && before & 0x20 != 0 && !Self.isDigit(before) else { return .none }
+        guard beginsName(start) else { return .none }
         return first(of: ["password", "secret", "token"], at: start) { position in
             assignment(from: position, start: start, minimum: 4, Self.isSecretByte)
         }
     }
 
+    /// `client_secret`, `accessToken` and `password` are names; `broken` and `tokenizer` are not.
+    private func beginsName(_ start: Int) -> Bool {
+        let before = byte(before: start)
+        let isCapital = text[start] & 0x20 == 0
+        return !Self.isAlphanumeric(before) || isCapital && before & 0x20 != 0 && !Self.isDigit(before)
+    }
+
     private mutating func connectionString(_ start: Int) -> Outcome {
-        guard start >= noPasswordUntil else { return .none }
+        guard start >= noPasswordUntil, beginsName(start) else { return .none }
         var position: Int?
         switch first(of: ["server=", "host=", "endpoint="], at: start, { .found(start: start, end: $0) }) {
         case .none: return .none

@@ -25,6 +25,22 @@ package struct StreamRedactor: Sendable {
     /// Takes the next piece, whole characters, and returns what may go out.
     package mutating func push(_ piece: some Collection<UInt8>) -> [UInt8] { step(piece, isLast: false) }
 
+    /// As `push`; nil when exactly this piece may go out, which is so for most.
+    package mutating func passing(_ piece: String) -> String? {
+        var piece = piece
+        if held.isEmpty, dropping == nil {
+            let isPlain = piece.withUTF8 { text in
+                var scanner = SecretScanner(text, previous: previous, isWhole: false)
+                scanner.scan()
+                guard scanner.open == nil, scanner.matches.isEmpty else { return false }
+                previous = text.last ?? previous
+                return true
+            }
+            if isPlain { return nil }
+        }
+        return String(decoding: push(piece.utf8), as: UTF8.self)
+    }
+
     /// The text has ended: returns what was kept back.
     package mutating func finish() -> [UInt8] { step([], isLast: true) }
 

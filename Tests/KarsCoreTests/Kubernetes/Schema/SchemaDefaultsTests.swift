@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func `a null without a place is removed or replaced`() throws {
-        let kind = try schema(
+        let kind = try readSchema(
             """
             {"type":"object","properties":{"a":{"type":"string","default":"x"},"b":{"type":"string"},"c":{"type":"string","nullable":true,"default":"y"},
              "m":{"type":"object","additionalProperties":{"type":"integer","default":7}},"l":{"type":"array","items":{"type":"integer","default":8}}}}
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func `defaults inside of defaults are filled in`() throws {
-        let kind = try schema(
+        let kind = try readSchema(
             #"{"type":"object","properties":{"o":{"type":"object","default":{},"properties":{"n":{"type":"integer","default":3}}}}}"#
         )
         var value: JSON = [:]
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func `pruning follows every kind of container`() throws {
-        let kind = try schema(
+        let kind = try readSchema(
             """
             {"type":"object","properties":{
               "list":{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}},

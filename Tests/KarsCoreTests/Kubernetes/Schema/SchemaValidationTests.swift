@@ -61,6 +61,9 @@ import Testing
         (#"{"type":"integer","multipleOf":3}"#, "10", ["f: Invalid value: 10:  in body should be a multiple of 3"]),
         (#"{"type":"number","multipleOf":0.5}"#, "2.5", []),
         (#"{"type":"string","minLength":2}"#, #""é""#, [#"f: Invalid value: "é":  in body should be at least 2 chars long"#]),
+        (
+            #"{"type":"string","pattern":"^[a-z]+$"}"#, #""A""#, [#"f: Invalid value: "A":  in body should match '^[a-z]+$'"#]
+        ),
         (#"{"type":"string","maxLength":1}"#, #""éé""#, ["f: Too long: may not be more than 1 bytes"]),
         (
             #"{"type":"string","format":"date-time"}"#, #""now""#,
@@ -121,12 +124,12 @@ import Testing
 
     @Test(arguments: table)
     func `each keyword has its text`(row: (schema: String, value: String, faults: [String])) throws {
-        let faults = try schema(row.schema).validate(JSON(parsing: row.value), at: "f")
+        let faults = try readSchema(row.schema).validate(JSON(parsing: row.value), at: "f")
         #expect(faults.map(\.description) == row.faults)
     }
 
     @Test func `elements of maps are told apart by all of their keys`() throws {
-        let ports = try schema(
+        let ports = try readSchema(
             """
             {"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["port","protocol"],"items":{"type":"object",
              "properties":{"port":{"type":"integer"},"protocol":{"type":"string"},"name":{"type":"string"}}}}
@@ -140,12 +143,12 @@ import Testing
     }
 
     @Test func `a value that comes three times is reported once`() throws {
-        let tags = try schema(#"{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}"#)
+        let tags = try readSchema(#"{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}"#)
         #expect(tags.validate(["a", "b", "a", "a"], at: "tags").map(\.field) == ["tags[2]"])
     }
 
     @Test func `what has not changed is not judged again`() throws {
-        let parts = try schema(
+        let parts = try readSchema(
             """
             {"type":"object","properties":{"n":{"type":"integer","minimum":5},"m":{"type":"integer","minimum":5},
              "l":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["id"],

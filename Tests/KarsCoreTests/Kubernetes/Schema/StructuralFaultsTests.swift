@@ -79,7 +79,7 @@ import Testing
 
     @Test(arguments: table)
     func `each rule has its text`(row: (String, [String])) throws {
-        let kind = try schema(#"{"type":"object","properties":{"f":\#(row.0)}}"#)
+        let kind = try readSchema(#"{"type":"object","properties":{"f":\#(row.0)}}"#)
         #expect(kind.structuralFaults(at: "s").map(\.description) == row.1.map { "s.properties[f].\($0)" })
     }
 
@@ -115,6 +115,6 @@ import Testing
         ),
     ])
     func `the root has rules of its own`(text: String, faults: [String]) throws {
-        #expect(try schema(text).structuralFaults(at: "s").map(\.description) == faults)
+        #expect(try readSchema(text).structuralFaults(at: "s").map(\.description) == faults)
     }
 }

@@ -6,8 +6,8 @@ import Testing
 
 let testCollection = CollectionName(group: "", resource: "configmaps")
 
-func testKey(_ name: String, in namespace: String = "default") -> ObjectKey {
-    ObjectKey(collection: testCollection, namespace: namespace, name: name)
+func testKey(_ name: String, in namespace: String = "default") -> StoreKey {
+    StoreKey(collection: testCollection, namespace: namespace, name: name)
 }
 
 func testObject(_ name: String, value: String = "1", in namespace: String = "default") -> JSONObject {
@@ -98,7 +98,9 @@ extension ObjectStore {
                 for writer in 0..<16 {
                     group.addTask {
                         var created = 0
-                        for number in 0..<40 where (try? await store.create("o\(number)", value: "\(writer)")) != nil { created += 1 }
+                        for number in 0..<40 where (try? await store.create("o\(number)", value: "\(writer)")) != nil {
+                            created += 1
+                        }
                         return created
                     }
                 }

@@ -1,4 +1,5 @@
 import KarsCore
+import KarsTesting
 import Synchronization
 import Testing
 
@@ -15,11 +16,11 @@ import Testing
         return bytes + (edns ? [0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0] : [])
     }
 
-    func fixture() throws -> (EgressFixture, DNSStub) {
+    func fixture(_ clock: ManualClock = ManualClock()) throws -> (EgressFixture, DNSStub) {
         let fixture = try EgressFixture(
             allowing: ["good.example.com:8443", "gone.example.com", "inner.example.com"],
             names: ["good.example.com": ["93.184.216.34", "10.0.0.1", "2606:4700::1111"], "inner.example.com": ["10.0.0.1"]])
-        return (fixture, DNSStub(gate: fixture.gate, group: fixture.group))
+        return (fixture, DNSStub(gate: fixture.gate, group: fixture.group, clock: { clock.now() }))
     }
 
     func ask(_ stub: DNSStub, _ message: [UInt8], overUDP: Bool = true) async throws -> DNSMessage {
@@ -42,6 +43,18 @@ import Testing
         }
         #expect(fixture.trace.resolved.withLock { $0 } == ["good.example.com"])
         #expect(fixture.judge.calls.map(\.attempt.actionName) == ["egress:dns:good.example.com"])
+    }
+
+    @Test func `a decision serves for its time, and is then made anew`() async throws {
+        let clock = ManualClock()
+        let (fixture, stub) = try fixture(clock)
+        defer { fixture.group.shutdown() }
+        let memory = DNSStub.Config().memory
+        for (step, lookUps) in [(Duration.zero, 1), (memory - .nanoseconds(1), 1), (.nanoseconds(1), 2), (.zero, 2)] {
+            clock.advance(by: step)
+            #expect(try await ask(stub, Self.query("good.example.com")).addresses.count == 1)
+            #expect(fixture.trace.resolved.withLock { $0.count } == lookUps)
+        }
     }
 
     @Test func `other names do not exist, and the answer says why`() async throws {
@@ -88,7 +101,7 @@ import Testing
     @Test func `it listens on both transports`() async throws {
         let (fixture, stub) = try fixture()
         let listeners = try await stub.bind(SocketAddress(.loopbackV4, port: 0))
-        let client = try await ByteStream.connect(to: listeners.address, on: fixture.group.next(), within: .seconds(5))
+        let client = try await ByteStream.connect(to: listeners.address, on: fixture.group.next(), within: .seconds(60))
         let query = Self.query("good.example.com")
         let framed = [UInt8(query.count >> 8), UInt8(query.count & 255)] + query
         // Two questions, the second in two pieces.

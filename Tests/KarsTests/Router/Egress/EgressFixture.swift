@@ -68,7 +68,7 @@ struct EgressFixture {
         let proxy = try await EgressProxy(gate: gate, config: config, surroundings: surroundings, group: group)
             .bind(SocketAddress(.loopbackV4, port: 0))
         guard let proxyAddress = proxy.address else { return }
-        let client = try await ByteStream.connect(to: proxyAddress, on: group.next(), within: .seconds(5))
+        let client = try await ByteStream.connect(to: proxyAddress, on: group.next(), within: .seconds(60))
         let outcome: Result<Void, any Error>
         do { outcome = .success(try await body(client)) } catch { outcome = .failure(error) }
         await client.close()
@@ -81,7 +81,7 @@ struct EgressFixture {
 
 extension ByteStream {
     /// Everything until the peer's end.
-    func readAll(within limit: Duration = .seconds(5)) async throws -> [UInt8] {
+    func readAll(within limit: Duration = .seconds(60)) async throws -> [UInt8] {
         var all: [UInt8] = []
         while let bytes = try await read(within: limit) { all += bytes }
         return all
@@ -90,14 +90,14 @@ extension ByteStream {
     /// At least `count` bytes.
     func readAtLeast(_ count: Int) async throws -> [UInt8] {
         var all: [UInt8] = []
-        while all.count < count, let bytes = try await read(within: .seconds(5)) { all += bytes }
+        while all.count < count, let bytes = try await read(within: .seconds(60)) { all += bytes }
         return all
     }
 
     /// Up to and including `end`.
     func readThrough(_ end: String) async throws -> String {
         var all = ""
-        while !all.hasSuffix(end), let bytes = try await read(upTo: 1, within: .seconds(5)) {
+        while !all.hasSuffix(end), let bytes = try await read(upTo: 1, within: .seconds(60)) {
             all += String(decoding: bytes, as: UTF8.self)
         }
         return all

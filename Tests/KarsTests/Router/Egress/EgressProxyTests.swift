@@ -7,7 +7,7 @@ import Testing
 @Suite struct `Egress proxy` {
     /// Sends back what it gets and ends when the client ends.
     static let echo: @Sendable (ByteStream) async throws -> Void = { stream in
-        while let bytes = try await stream.read(within: .seconds(5)) { try await stream.write(bytes) }
+        while let bytes = try await stream.read(within: .seconds(60)) { try await stream.write(bytes) }
         try await stream.flush()
         await stream.shutdownWrite()
     }

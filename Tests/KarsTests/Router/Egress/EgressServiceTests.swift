@@ -37,11 +37,11 @@ import Testing
         let service = try await EgressService.start(
             control: control, judge: judge, settings: EgressSettings(), proxyPort: 0, dnsPort: 0, group: group, log: .silent)
         let loop = group.next()
-        let client = try await ByteStream.connect(to: service.proxyAddress, on: loop, within: .seconds(5))
+        let client = try await ByteStream.connect(to: service.proxyAddress, on: loop, within: .seconds(60))
         try await client.write("CONNECT evil.example.com:443 HTTP/1.1\r\nhost: evil.example.com\r\n\r\n")
         #expect(String(decoding: try await client.readAll(), as: UTF8.self).hasPrefix("HTTP/1.1 403 Forbidden\r\n"))
         await client.close()
-        let resolver = try await ByteStream.connect(to: service.dnsAddress, on: loop, within: .seconds(5))
+        let resolver = try await ByteStream.connect(to: service.dnsAddress, on: loop, within: .seconds(60))
         let query = `DNS stub`.query("evil.example.com")
         try await resolver.write([0, UInt8(query.count)] + query)
         await resolver.shutdownWrite()

@@ -21,7 +21,9 @@ struct RouterFixture {
     ) throws {
         self.directory = directory
         self.backend = backend
-        var values = ["SANDBOX_NAME": "test", "KARS_PROVIDER": "demo", "KARS_STATE_DIR": directory]
+        var values = [
+            "SANDBOX_NAME": "test", "KARS_PROVIDER": "demo", "KARS_STATE_DIR": directory, "KARS_APPROVAL_WAIT_SECS": "0",
+        ]
         values.merge(environment) { _, new in new }
         config = try RouterConfig(reading: EnvironmentReader(values: values))
         let policy = EnforcedPolicy(
@@ -31,7 +33,9 @@ struct RouterFixture {
         budget = try BudgetKeeper(sandbox: "test", directory: directory)
         pipeline = Pipeline(
             sandbox: "test", policies: PolicyStore(policy), rates: RateLimiter(config.rate.limits, now: .now()),
-            evidence: evidence, metrics: RouterMetrics(in: metrics, sandbox: "test", models: ["m"]))
+            evidence: evidence,
+            metrics: RouterMetrics(
+                in: metrics, sandbox: "test", models: ["m"], credentialKinds: Redactor.Kind.allCases.map(\.rawValue)))
         health = Health(pipeline: pipeline, config: config)
         plane = AgentPlane(
             chat: ChatRoute(pipeline: pipeline, backend: backend, budget: budget, config: config, log: .silent),

@@ -10,7 +10,7 @@ enum DeletionPlan: Equatable {
     /// It goes; the state is the last one that anybody sees.
     case remove(JSONObject)
 
-    init(_ object: JSONObject, _ resource: ServedResource, _ options: DeleteOptions, now: UTCTime) {
+    init(_ object: JSONObject, _ resource: ServedResource, _ options: DeleteParameters, now: UTCTime) {
         if resource.isNamespaces, !(object["spec"]?["finalizers"]?.arrayValue ?? []).isEmpty {
             self = Self.namespace(object, now)
             return
@@ -42,7 +42,9 @@ enum DeletionPlan: Equatable {
         _ object: inout JSONObject, _ before: JSONObject, _ grace: Int, isPod: Bool, hasFinalizers: Bool
     ) -> DeletionPlan {
         let granted = object.metadata["deletionGracePeriodSeconds"]?.intValue ?? 0
-        if isPod, grace < granted, let deadline = object.metadata["deletionTimestamp"]?.stringValue.flatMap({ UTCTime(rfc3339: $0) }) {
+        if isPod, grace < granted,
+            let deadline = object.metadata["deletionTimestamp"]?.stringValue.flatMap({ UTCTime(rfc3339: $0) })
+        {
             object.metadata["deletionTimestamp"] = .string(deadline.advanced(by: .seconds(grace - granted)).rfc3339)
             object.metadata["deletionGracePeriodSeconds"] = .int(grace)
         }
@@ -60,7 +62,7 @@ enum DeletionPlan: Equatable {
     }
 
     /// Seconds that a Pod gets to end: none when it never ran or has ended.
-    private static func grace(_ pod: JSONObject, _ options: DeleteOptions) -> Int {
+    private static func grace(_ pod: JSONObject, _ options: DeleteParameters) -> Int {
         let isAssigned = !(pod["spec"]?["nodeName"]?.stringValue ?? "").isEmpty
         let hasEnded = ["Succeeded", "Failed"].contains(pod["status"]?["phase"]?.stringValue ?? "")
         guard isAssigned, !hasEnded else { return 0 }
@@ -68,14 +70,18 @@ enum DeletionPlan: Equatable {
         return asked < 0 ? 1 : asked
     }
 
-    private static func finalizers(_ object: JSONObject, _ propagation: DeleteOptions.Propagation?) -> [String] {
+    private static func finalizers(_ object: JSONObject, _ propagation: DeleteParameters.Propagation?) -> [String] {
         let existing = ObjectMetaRules.finalizers(object.metadata)
         let others = existing.filter { $0 != Finalizer.orphan && $0 != Finalizer.foreground }
         switch propagation {
         case nil: return existing
         case .background: return others
-        case .foreground: return existing.contains(Finalizer.foreground) ? existing.filter { $0 != Finalizer.orphan } : others + [Finalizer.foreground]
-        case .orphan: return existing.contains(Finalizer.orphan) ? existing.filter { $0 != Finalizer.foreground } : others + [Finalizer.orphan]
+        case .foreground:
+            return existing.contains(Finalizer.foreground)
+                ? existing.filter { $0 != Finalizer.orphan } : others + [Finalizer.foreground]
+        case .orphan:
+            return existing.contains(Finalizer.orphan)
+                ? existing.filter { $0 != Finalizer.foreground } : others + [Finalizer.orphan]
         }
     }
 
@@ -93,7 +99,8 @@ enum DeletionPlan: Equatable {
         let finalizers = ObjectMetaRules.finalizers(object.metadata).filter { $0 != Finalizer.customResources }
         object.metadata["finalizers"] = .array((finalizers + [Finalizer.customResources]).map { .string($0) })
         let condition: JSON = [
-            "type": "Terminating", "status": "True", "lastTransitionTime": .string(now.rfc3339), "reason": "InstanceDeletionPending",
+            "type": "Terminating", "status": "True", "lastTransitionTime": .string(now.rfc3339),
+            "reason": "InstanceDeletionPending",
             "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
         ]
         var status = object["status"]?.objectValue ?? JSONObject()

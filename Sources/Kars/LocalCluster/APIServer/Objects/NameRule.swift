@@ -34,7 +34,7 @@ enum NameRule: Sendable {
     }
 }
 
-/// The character rules behind names, labels and keys. Functions return the server's words for each fault.
+/// The character rules behind names. Functions return the server's words for each fault.
 enum NameText {
     private static let labelPattern = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
@@ -74,50 +74,10 @@ enum NameText {
         return faults
     }
 
-    /// A label or annotation key, a finalizer: `name` or `prefix.example/name`.
-    static func qualifiedNameFaults(_ text: String) -> [String] {
-        let words = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-        let pattern = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-        var faults: [String] = []
-        let parts = Array(text.utf8).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        let name: ArraySlice<UInt8>
-        switch parts.count {
-        case 1: name = parts[0]
-        case 2:
-            name = parts[1]
-            if parts[0].isEmpty {
-                faults.append("prefix part must be non-empty")
-            } else {
-                faults += subdomainFaults(Array(parts[0])).map { "prefix part \($0)" }
-            }
-        default:
-            return [
-                "a qualified name " + mismatch(words, pattern, "MyName", "my.name", "123-abc")
-                    + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            ]
-        }
-        if name.isEmpty {
-            faults.append("name part must be non-empty")
-        } else if name.count > 63 {
-            faults.append("name part \(tooLong(63))")
-        }
-        if !isQualified(name) { faults.append("name part " + mismatch(words, pattern, "MyName", "my.name", "123-abc")) }
-        return faults
-    }
+    /// A label or annotation key, a finalizer, the name of a resource: `name` or `prefix.example/name`.
+    static func qualifiedNameFaults(_ text: String) -> [String] { LabelSyntax.faultOfKey(text).map { [$0] } ?? [] }
 
-    static func labelValueFaults(_ text: String) -> [String] {
-        var faults: [String] = []
-        let bytes = Array(text.utf8)
-        if bytes.count > 63 { faults.append(tooLong(63)) }
-        if !bytes.isEmpty, !isQualified(bytes[...]) {
-            faults.append(
-                mismatch(
-                    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-                        + "end with an alphanumeric character", "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", "MyValue", "my_value",
-                    "12345"))
-        }
-        return faults
-    }
+    static func labelValueFaults(_ text: String) -> [String] { LabelSyntax.faultOfValue(text).map { [$0] } ?? [] }
 
     private static func tooLong(_ limit: Int) -> String { "must be no more than \(limit) bytes" }
 
@@ -132,18 +92,12 @@ enum NameText {
     }
 
     private static func isLabel(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let first = text.first, let last = text.last, first != UInt8(ascii: "-"), last != UInt8(ascii: "-") else { return false }
-        return text.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
-    }
-
-    private static func isQualified(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let first = text.first, let last = text.last, isAlphanumeric(first), isAlphanumeric(last) else { return false }
-        return text.allSatisfy {
-            isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
+        guard let first = text.first, let last = text.last, first != UInt8(ascii: "-"), last != UInt8(ascii: "-") else {
+            return false
         }
+        return text.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
     }
 
     private static func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
     private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool { isLetter(byte | 0x20) || isDigit(byte) }
 }

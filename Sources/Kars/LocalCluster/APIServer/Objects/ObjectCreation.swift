@@ -6,7 +6,7 @@ import KarsCore
 /// admission that refuses.
 extension ObjectRequest {
     func create(_ body: [UInt8], _ type: MediaType) async throws(APIStatus) -> APIAnswer {
-        let options = try WriteOptions(query, kind: "CreateOptions")
+        let options = try WriteParameters(query, kind: "CreateOptions")
         var decoded = try ObjectDecoder(resource: resource, validation: options.fieldValidation).decode(body, type)
         try settleNamespace(of: &decoded.object)
         guard ["", "0"].contains(decoded.object.resourceVersion ?? "") else {
@@ -14,7 +14,7 @@ extension ObjectRequest {
                 code: 500, reason: .unknown, message: "resourceVersion should not be set on objects to be created")
         }
         return try await insert(
-            decoded.object, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent), isDryRun: options.isDryRun,
+            decoded.object, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent), isDryRun: options.isDryRun,
             warnings: decoded.warnings)
     }
 
@@ -28,10 +28,9 @@ extension ObjectRequest {
         var desired = desired
         var warnings = warnings
         if resource.hasStatus { desired["status"] = nil }
-        resource.strategy.applyDefaults(to: &desired)
         if let manager {
             FieldManagement.update(
-                &desired, from: nil, manager: manager, subresource: nil, schema: resource.schema, now: info.now)
+                &desired, from: resource.skeleton, manager: manager, subresource: nil, schema: resource.schema, now: info.now)
         }
         warnings += try await context.admit(&desired, old: nil, info, .mutating)
         let generatesName = desired.name.isEmpty && !(desired.metadata["generateName"]?.stringValue ?? "").isEmpty
@@ -99,7 +98,35 @@ extension ObjectRequest {
     }
 }
 
+extension ServedResource {
+    /// What an object of a built-in kind shows before anything is said: structs in structs, which nobody owns as such. Nil
+    /// for custom kinds, which have none.
+    fileprivate var skeleton: JSONObject? {
+        guard !isCustom else { return nil }
+        var empty: JSONObject = [
+            "kind": .string(description.kind), "apiVersion": .string(description.resource.groupVersion.description),
+            "metadata": [:],
+        ]
+        // An empty object has no field of a wrong type.
+        guard (try? strategy.decode(&empty)) != nil else { return nil }
+        return JSON.object(empty).withoutScalars.objectValue
+    }
+}
+
 extension JSON {
+    /// Objects and nulls only, all the way down.
+    fileprivate var withoutScalars: JSON {
+        guard case .object(let members) = self else { return self }
+        var kept = JSONObject()
+        for (key, value) in members {
+            switch value {
+            case .object, .null: kept[key] = value.withoutScalars
+            case .bool, .number, .string, .array: break
+            }
+        }
+        return .object(kept)
+    }
+
     /// A lower bound of the encoded length, good enough to refuse what is far too large; stops once it is past `limit`.
     fileprivate func encodedCount(upTo limit: Int) -> Int {
         switch self {

@@ -27,22 +27,18 @@ extension ObjectRequest {
         return APIAnswer(.list(list))
     }
 
-    private func deleteOptions(_ body: [UInt8], _ type: MediaType) throws(APIStatus) -> DeleteOptions {
-        guard !body.isEmpty else { return try DeleteOptions(query) }
-        do throws(RequestBody.BodyFault) {
-            guard case .object(let object) = try RequestBody.value(body, type).0 else {
-                throw RequestBody.BodyFault(text: "json: expected an object")
-            }
-            return try Self.readOptions(object).get()
-        } catch {
+    private func deleteOptions(_ body: [UInt8], _ type: MediaType) throws(APIStatus) -> DeleteParameters {
+        guard !body.isEmpty else { return try DeleteParameters(query) }
+        let value: JSON
+        do throws(RequestBody.BodyFault) { (value, _) = try RequestBody.value(body, type) } catch {
             throw .badRequest(
                 "the object provided is unrecognized (must be of type DeleteOptions): couldn't get version/kind; \(error.text) "
                     + "(\(RequestBody.summary(body)))")
         }
-    }
-
-    private static func readOptions(_ object: JSONObject) -> Result<DeleteOptions, APIStatus> {
-        do throws(APIStatus) { return .success(try DeleteOptions(object)) } catch { return .failure(error) }
+        guard case .object(let object) = value else {
+            throw .badRequest("DeleteOptions: expected an object, found \(value.goTypeName)")
+        }
+        return try DeleteParameters(object)
     }
 
     enum Deletion: Sendable {
@@ -50,7 +46,7 @@ extension ObjectRequest {
         case removed(ServedObject)
     }
 
-    func delete(_ key: ObjectKey, _ options: DeleteOptions) async throws(APIStatus) -> Deletion {
+    func delete(_ key: StoreKey, _ options: DeleteParameters) async throws(APIStatus) -> Deletion {
         while true {
             guard let live = context.store.get(key) else { throw .notFound(name, name: key.name) }
             var object = resource.served(live.json)
@@ -89,7 +85,7 @@ extension ObjectRequest {
         }
     }
 
-    private func checkPreconditions(_ options: DeleteOptions, _ live: StoredObject) throws(APIStatus) {
+    private func checkPreconditions(_ options: DeleteParameters, _ live: StoredObject) throws(APIStatus) {
         // These two name the kind where everything else names the resource.
         func conflict(_ why: String) -> APIStatus {
             let kind = GroupVersionResource(name.groupVersion, resource: resource.description.kind)

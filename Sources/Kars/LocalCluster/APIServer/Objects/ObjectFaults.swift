@@ -1,17 +1,18 @@
 import KarsCore
 
-/// Validation of whole objects: metadata, schema, then what the kind's strategy knows.
+/// Validation of whole objects: metadata, then the schema of a custom resource, then what the kind's strategy knows. Types
+/// of built-in kinds were settled by their decoder.
 extension ServedResource {
     func faults(creating object: JSONObject) -> [FieldError] {
         var faults = kindFaults(object) + ObjectMetaRules.faults(creating: object, self)
-        faults += schema.validate(.object(object), at: "") + scaleFaults(object)
+        if isCustom { faults += schema.validate(.object(object), at: "") + scaleFaults(object) }
         if let unchecked = uncheckedRules(faults) { return faults + [unchecked] }
         return faults + new(strategy.validateCreate(object), beside: faults)
     }
 
     func faults(updating object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] {
         var faults = kindFaults(object) + ObjectMetaRules.faults(updating: object, from: old)
-        faults += schema.validate(.object(object), old: .object(old), at: "") + scaleFaults(object)
+        if isCustom { faults += schema.validate(.object(object), old: .object(old), at: "") + scaleFaults(object) }
         if let unchecked = uncheckedRules(faults) { return faults + [unchecked] }
         return faults + new(strategy.validateUpdate(object, from: old, subresource: subresource), beside: faults)
     }
@@ -40,17 +41,18 @@ extension ServedResource {
         guard isCustom, isBlocking else { return nil }
         return .invalid(
             "", .null,
-            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation")
+            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+        )
     }
 
     /// Replicas of the scale subresource that are no numbers.
     private func scaleFaults(_ object: JSONObject) -> [FieldError] {
-        guard isCustom, let scale else { return [] }
+        guard let scale else { return [] }
         return [scale.specReplicas, scale.statusReplicas].compactMap { path in
             guard let value = JSON.object(object).value(at: path), value.intValue == nil else { return nil }
             let text = value.stringValue ?? value.description
             return .invalid(
-                ".\(path)", 0, ".\(path) accessor error: \(text) is of the type \(TypeFaults.name(of: value)), expected int64")
+                ".\(path)", 0, ".\(path) accessor error: \(text) is of the type \(value.goTypeName), expected int64")
         }
     }
 }

@@ -16,7 +16,9 @@ enum ObjectMetaRules {
         }
         let namespace = object.namespace ?? ""
         if resource.description.isNamespaced {
-            if namespace.isEmpty { faults.append(.required("metadata.namespace")) } else {
+            if namespace.isEmpty {
+                faults.append(.required("metadata.namespace"))
+            } else {
                 faults += NameRule.label.faults(in: namespace).map { .invalid("metadata.namespace", .string(namespace), $0) }
             }
         } else if !namespace.isEmpty {
@@ -52,15 +54,16 @@ enum ObjectMetaRules {
     private static func common(_ metadata: JSONObject) -> [FieldError] {
         var faults: [FieldError] = []
         for (key, value) in metadata["labels"]?.objectValue ?? JSONObject() {
-            faults += NameText.qualifiedNameFaults(key).map { .invalid("metadata.labels", .string(key), $0) }
+            if let fault = LabelSyntax.faultOfKey(key) { faults.append(.invalid("metadata.labels", .string(key), fault)) }
             let text = value.stringValue ?? ""
-            faults += NameText.labelValueFaults(text).map { .invalid("metadata.labels", .string(text), $0) }
+            if let fault = LabelSyntax.faultOfValue(text) { faults.append(.invalid("metadata.labels", .string(text), fault)) }
         }
         faults += annotationFaults(metadata["annotations"]?.objectValue ?? JSONObject())
         faults += ownerFaults(metadata["ownerReferences"]?.arrayValue ?? [])
         let finalizers = finalizers(metadata)
         for finalizer in finalizers {
-            faults += NameText.qualifiedNameFaults(finalizer).map { .invalid("metadata.finalizers", .string(finalizer), $0) }
+            guard let fault = LabelSyntax.faultOfKey(finalizer) else { continue }
+            faults.append(.invalid("metadata.finalizers", .string(finalizer), fault))
         }
         if finalizers.contains(Finalizer.orphan), finalizers.contains(Finalizer.foreground) {
             faults.append(
@@ -77,11 +80,14 @@ enum ObjectMetaRules {
         var faults: [FieldError] = []
         var bytes = 0
         for (key, value) in annotations {
-            faults += NameText.qualifiedNameFaults(key.lowercased()).map { .invalid("metadata.annotations", .string(key), $0) }
+            if let fault = LabelSyntax.faultOfKey(key.lowercased()) {
+                faults.append(.invalid("metadata.annotations", .string(key), fault))
+            }
             bytes += key.utf8.count + (value.stringValue?.utf8.count ?? 0)
         }
         if bytes > maxAnnotationBytes {
-            faults.append(FieldError(.tooLong, "metadata.annotations", detail: "may not be more than \(maxAnnotationBytes) bytes"))
+            faults.append(
+                FieldError(.tooLong, "metadata.annotations", detail: "may not be more than \(maxAnnotationBytes) bytes"))
         }
         return faults
     }

@@ -4,7 +4,7 @@ import KarsCore
 extension ObjectRequest {
     func patch(_ body: [UInt8], _ type: MediaType) async throws(APIStatus) -> APIAnswer {
         guard info.name != nil else { throw .badRequest("name must be provided") }
-        let options = try WriteOptions(query, kind: "PatchOptions")
+        let options = try WriteParameters(query, kind: "PatchOptions")
         switch type {
         case .applyPatch: return try await apply(body, options)
         case .json, .yaml: throw MediaType.unsupported(Self.patchTypes(resource))
@@ -19,7 +19,7 @@ extension ObjectRequest {
         let patch = try Self.decode(body, type)
         let decoder = ObjectDecoder(resource: resource, validation: options.fieldValidation)
         return try await change(
-            options, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent), createsAbsent: false
+            options, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent), createsAbsent: false
         ) { (old) throws(APIStatus) in
             let outcome = try patched(JSON.object(old ?? JSONObject()), by: patch, type)
             guard case .object(let object) = outcome else { throw .unprocessable() }
@@ -40,44 +40,51 @@ extension ObjectRequest {
         }
         switch (type, patch) {
         case (.jsonPatch, .array(let operations)):
-            guard operations.count <= maxOperations else {
+            guard operations.count <= JSONPatch.maxOperations else {
                 throw APIStatus(
                     code: 413, reason: .requestEntityTooLarge,
-                    message: "The allowed maximum operations in a JSON patch is \(maxOperations), got \(operations.count)")
+                    message:
+                        "The allowed maximum operations in a JSON patch is \(JSONPatch.maxOperations), got \(operations.count)")
             }
         case (.jsonPatch, _):
             throw .badRequest(
-                "error decoding patch: json: cannot unmarshal \(TypeFaults.name(of: patch)) into Go value of type jsonpatch.Patch")
+                "error decoding patch: json: cannot unmarshal \(patch.goTypeName) into Go value of type jsonpatch.Patch")
         case (_, .object): break
         default:
             throw .badRequest(
-                "error decoding patch: json: cannot unmarshal \(TypeFaults.name(of: patch)) into Go value of type map[string]interface {}"
+                "error decoding patch: json: cannot unmarshal \(patch.goTypeName) into Go value of type map[string]interface {}"
             )
         }
         return patch
     }
-
-    private static let maxOperations = 10_000
 
     /// The document with the patch applied.
     func patched(_ document: JSON, by patch: JSON, _ type: MediaType) throws(APIStatus) -> JSON {
         switch type {
         case .mergePatch: return MergePatch.apply(patch, to: document)
         case .jsonPatch:
-            do throws(PatchError) { return try JSONPatch.apply(patch, to: document) } catch { throw .unprocessable() }
+            do throws(PatchError) { return try JSONPatch.apply(patch, to: document) } catch { throw Self.refusal(error) }
         case .strategicMergePatch:
             do throws(PatchError) {
                 return try StrategicMergePatch.apply(patch, to: document, schema: resource.schema)
             } catch {
-                throw .badRequest("\(error)")
+                throw Self.refusal(error)
             }
         case .json, .yaml, .applyPatch: throw MediaType.unsupported(Self.patchTypes(resource))
         }
     }
 
+    private static func refusal(_ error: PatchError) -> APIStatus {
+        switch error.code {
+        case .malformed: .badRequest(error.reason)
+        case .tooLarge: APIStatus(code: 413, reason: .requestEntityTooLarge, message: error.reason)
+        case .doesNotApply: .unprocessable()
+        }
+    }
+
     // MARK: - Server-side apply
 
-    private func apply(_ body: [UInt8], _ options: WriteOptions) async throws(APIStatus) -> APIAnswer {
+    private func apply(_ body: [UInt8], _ options: WriteParameters) async throws(APIStatus) -> APIAnswer {
         guard let manager = options.fieldManager else {
             throw .invalid(
                 group: "meta.k8s.io", kind: "PatchOptions", name: "",
@@ -88,10 +95,11 @@ extension ObjectRequest {
         return try await change(options, manager: manager, createsAbsent: info.subresource == nil) { (old) throws(APIStatus) in
             try checkIntent(intent, against: old)
             let merged: JSONObject
-            do throws(ApplyConflicts) {
+            do throws(ApplyFailure) {
                 merged = try FieldManagement.apply(
                     intent, to: old, manager: manager, force: options.force ?? false, subresource: info.subresource,
-                    schema: resource.schema, now: info.now)
+                    ignoring: resource.hasStatus && info.subresource == nil ? ["status"] : [], schema: resource.schema,
+                    now: info.now)
             } catch {
                 throw error.status
             }
@@ -105,7 +113,7 @@ extension ObjectRequest {
             throw .badRequest("error decoding YAML: \(error.text)")
         }
         guard case .object(var intent) = value else {
-            throw .badRequest("error decoding YAML: json: cannot unmarshal \(TypeFaults.name(of: value)) into an object")
+            throw .badRequest("error decoding YAML: json: cannot unmarshal \(value.goTypeName) into an object")
         }
         let apiVersion = intent["apiVersion"]?.stringValue ?? ""
         let kind = intent["kind"]?.stringValue ?? ""
@@ -140,7 +148,8 @@ extension ObjectRequest {
             let lines = unknown.map { ".\($0): field not declared in schema" }
             throw APIStatus(
                 code: 500, reason: .unknown,
-                message: "failed to create typed patch object (\(place); \(name.groupVersion), Kind=\(resource.description.kind)): "
+                message:
+                    "failed to create typed patch object (\(place); \(name.groupVersion), Kind=\(resource.description.kind)): "
                     + (lines.count == 1 ? lines[0] : "errors:\n" + lines.map { "  \($0)\n" }.joined()))
         }
         return intent

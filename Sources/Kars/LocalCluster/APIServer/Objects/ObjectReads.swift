@@ -103,39 +103,20 @@ extension ObjectRequest {
 /// Which objects a list or watch shows.
 struct ObjectSelector: Sendable {
     private let labels: LabelSelector?
-    private let fields: [(path: [Substring], equals: Bool, value: String)]
+    private let fields: FieldSelector?
 
     /// Throws 400 for fields that the resource cannot be selected by.
     init(_ options: ListOptions, _ resource: ServedResource) throws(APIStatus) {
         labels = options.labelSelector
-        var fields: [(path: [Substring], equals: Bool, value: String)] = []
-        for requirement in options.fieldSelector?.requirements ?? [] {
-            let isKnown =
-                requirement.path == "metadata.name"
-                || (requirement.path == "metadata.namespace" && (resource.description.isNamespaced || !resource.isCustom))
-                || resource.selectableFields.contains(requirement.path)
-            guard isKnown else { throw .badRequest("field label not supported: \(requirement.path)") }
-            fields.append((requirement.path.split(separator: "."), requirement.equals, requirement.value))
+        fields = options.fieldSelector
+        do throws(SelectorError) { try fields?.check(selectable: resource.selectableFields) } catch {
+            throw .badRequest("\(error)")
         }
-        self.fields = fields
     }
 
-    var isSelective: Bool { labels != nil || !fields.isEmpty }
+    var isSelective: Bool { labels != nil || fields != nil }
 
     func matches(_ object: JSONObject) -> Bool {
-        guard fields.allSatisfy({ (Self.text(at: $0.path, in: object) == $0.value) == $0.equals }) else { return false }
-        return labels?.matches(object.labels) ?? true
-    }
-
-    /// A field as selectors compare it; empty when absent.
-    private static func text(at path: [Substring], in object: JSONObject) -> String {
-        var value: JSON? = .object(object)
-        for step in path { value = value?[String(step)] }
-        return switch value {
-        case .string(let text): text
-        case .number(let number): number.lexeme
-        case .bool(let flag): flag ? "true" : "false"
-        case .null, .array, .object, nil: ""
-        }
+        fields?.matches(object) != false && labels?.matches(object.labels) != false
     }
 }

@@ -14,7 +14,7 @@ extension ObjectRequest {
     private static let maxAttempts = 5
 
     func update(_ body: [UInt8], _ type: MediaType) async throws(APIStatus) -> APIAnswer {
-        let options = try WriteOptions(query, kind: "UpdateOptions")
+        let options = try WriteParameters(query, kind: "UpdateOptions")
         var decoded = try ObjectDecoder(resource: resource, validation: options.fieldValidation).decode(body, type)
         guard let expected = info.name else { throw .badRequest("name must be provided") }
         let name = decoded.object.name
@@ -30,14 +30,14 @@ extension ObjectRequest {
         if let namespace = info.namespace { decoded.object.metadata["namespace"] = .string(namespace) }
         let desired = DesiredState(object: decoded.object, warnings: decoded.warnings)
         return try await change(
-            options, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent),
+            options, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent),
             createsAbsent: resource.createsOnUpdate && info.subresource == nil
         ) { (_) throws(APIStatus) in desired }
     }
 
     /// Makes the object what `desire` says of its newest state (nil: it does not exist).
     func change(
-        _ options: WriteOptions, manager: String, createsAbsent: Bool,
+        _ options: WriteParameters, manager: String, createsAbsent: Bool,
         _ desire: (JSONObject?) throws(APIStatus) -> DesiredState
     ) async throws(APIStatus) -> APIAnswer {
         let key = try key()
@@ -64,7 +64,7 @@ extension ObjectRequest {
 
     /// One attempt; nil when another writer was faster.
     private func attempt(
-        _ desired: DesiredState, _ live: StoredObject, _ old: JSONObject, _ options: WriteOptions, _ manager: String
+        _ desired: DesiredState, _ live: StoredObject, _ old: JSONObject, _ options: WriteParameters, _ manager: String
     ) async throws(APIStatus) -> APIAnswer? {
         var new = desired.object
         try checkPreconditions(new, live)

@@ -9,18 +9,20 @@ extension ObjectRequest {
     }
 
     /// PUT and PATCH.
-    func updateScale(_ paths: ScalePaths, _ body: [UInt8], _ type: MediaType, isPatch: Bool) async throws(APIStatus) -> APIAnswer {
-        let options = try WriteOptions(query, kind: isPatch ? "PatchOptions" : "UpdateOptions")
+    func updateScale(_ paths: ScalePaths, _ body: [UInt8], _ type: MediaType, isPatch: Bool) async throws(APIStatus) -> APIAnswer
+    {
+        let options = try WriteParameters(query, kind: isPatch ? "PatchOptions" : "UpdateOptions")
         let patch = isPatch ? try ObjectPatchBody(body, type, scaleResource) : nil
         let answer = try await change(
-            options, manager: options.fieldManager ?? WriteOptions.manager(from: userAgent), createsAbsent: false
+            options, manager: options.fieldManager ?? WriteParameters.manager(from: userAgent), createsAbsent: false
         ) { (old) throws(APIStatus) in
             guard var object = old else { throw .notFound(name, name: info.name ?? "") }
             let wanted: JSON
             if let patch {
                 wanted = try patched(.object(try Self.scale(of: object, paths)), by: patch.patch, patch.type)
             } else {
-                wanted = .object(try ObjectDecoder(resource: scaleResource, validation: options.fieldValidation).decode(body, type).object)
+                wanted = .object(
+                    try ObjectDecoder(resource: scaleResource, validation: options.fieldValidation).decode(body, type).object)
             }
             let replicas = wanted["spec"]?["replicas"]?.intValue ?? 0
             guard replicas >= 0, replicas <= Int(Int32.max) else {
@@ -58,7 +60,9 @@ extension ObjectRequest {
     private static func scale(of object: JSONObject, _ paths: ScalePaths) throws(APIStatus) -> JSONObject {
         let json = JSON.object(object)
         var metadata = JSONObject()
-        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] { metadata[field] = object.metadata[field] }
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            metadata[field] = object.metadata[field]
+        }
         guard let replicas = json.value(at: paths.specReplicas) else {
             throw .internalError("the spec replicas field \".\(paths.specReplicas)\" does not exist")
         }
@@ -73,21 +77,14 @@ extension ObjectRequest {
         ]
     }
 
-    /// A LabelSelector in the form that `labelSelector=` takes.
+    /// A LabelSelector in the form that `labelSelector=` takes; empty for one that cannot be read.
     private static func selectorText(_ selector: JSON) -> String {
-        var parts = (selector["matchLabels"]?.objectValue ?? JSONObject()).map { "\($0.key)=\($0.value.stringValue ?? "")" }.sorted()
-        for expression in selector["matchExpressions"]?.arrayValue ?? [] {
-            let key = expression["key"]?.stringValue ?? ""
-            let values = (expression["values"]?.arrayValue ?? []).compactMap(\.stringValue).sorted().joined(separator: ",")
-            switch expression["operator"]?.stringValue {
-            case "In": parts.append("\(key) in (\(values))")
-            case "NotIn": parts.append("\(key) notin (\(values))")
-            case "Exists": parts.append(key)
-            case "DoesNotExist": parts.append("!\(key)")
-            default: break
-            }
+        do throws(SelectorError) {
+            let requirements = try LabelSelector(reading: selector).requirements
+            return LabelSelector(requirements.sorted { $0.key < $1.key }).description
+        } catch {
+            return ""
         }
-        return parts.joined(separator: ",")
     }
 
     /// What a Scale is read as.

@@ -8,7 +8,7 @@ struct ContinueToken: Equatable, Sendable {
     var namespace: String
     var name: String
 
-    init(revision: Int, after key: ObjectKey) {
+    init(revision: Int, after key: StoreKey) {
         self.revision = revision
         namespace = key.namespace
         name = key.name
@@ -21,26 +21,33 @@ struct ContinueToken: Equatable, Sendable {
     }
 
     init(_ text: String) throws(APIStatus) {
-        func refuse<Value>(_ why: String) throws(APIStatus) -> Value {
-            throw .badRequest("invalid continue token: continue key is not valid: \(why)")
+        do throws(Malformed) { self = try Self.read(text) } catch {
+            throw .badRequest("invalid continue token: continue key is not valid: \(error.reason)")
         }
-        guard let bytes = Self.decode(text) else { return try refuse("illegal base64 data at input byte 0") }
+    }
+
+    private struct Malformed: Error { var reason: String }
+
+    private static func read(_ text: String) throws(Malformed) -> ContinueToken {
+        guard let bytes = decode(text) else { throw Malformed(reason: "illegal base64 data at input byte 0") }
         let json: JSON
         do throws(JSONError) { json = try JSON(parsing: bytes) } catch {
-            return try refuse(JSONFaultText.describe(error, in: bytes))
+            throw Malformed(reason: JSONFaultText.describe(error, in: bytes))
         }
-        guard json["v"]?.stringValue == "meta.k8s.io/v1" else {
-            return try refuse("server does not recognize this encoded version \"\(json["v"]?.stringValue ?? "")\"")
+        let version = json["v"]?.stringValue ?? ""
+        guard version == "meta.k8s.io/v1" else {
+            throw Malformed(reason: "server does not recognize this encoded version \"\(version)\"")
         }
         guard let start = json["start"]?.stringValue, start.hasSuffix("\0"), let slash = start.firstIndex(of: "/") else {
-            return try refuse("encoded start key invalid")
+            throw Malformed(reason: "encoded start key invalid")
         }
         guard let revision = json["rv"]?.intValue, revision != 0, revision >= -1 else {
-            return try refuse("incorrect encoded start resourceVersion 0 (version meta.k8s.io/v1)")
+            throw Malformed(reason: "incorrect encoded start resourceVersion 0 (version meta.k8s.io/v1)")
         }
-        self.revision = revision
-        namespace = String(start[..<slash])
-        name = String(start[start.index(after: slash)...].dropLast())
+        let key = StoreKey(
+            collection: CollectionName(group: "", resource: ""), namespace: String(start[..<slash]),
+            name: String(start[start.index(after: slash)...].dropLast()))
+        return ContinueToken(revision: revision, after: key)
     }
 
     /// As lenient about unused bits as Go's decoder, which matters only for what a malformed token is told.
@@ -77,7 +84,9 @@ enum JSONFaultText {
             place =
                 if error.reason.contains("expected ':'") { "after object key" } else if error.reason.contains("',' or '}'") {
                     "after object key:value pair"
-                } else if error.reason.contains("',' or ']'") { "after array element" } else if error.reason.contains("a member name") {
+                } else if error.reason.contains("',' or ']'") {
+                    "after array element"
+                } else if error.reason.contains("a member name") {
                     "looking for beginning of object key string"
                 } else if error.reason.contains("the end") { "after top-level value" } else { "looking for beginning of value" }
         default: return error.reason

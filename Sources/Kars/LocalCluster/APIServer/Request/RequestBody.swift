@@ -19,7 +19,9 @@ enum RequestBody {
         switch type {
         case .json, .mergePatch, .jsonPatch, .strategicMergePatch:
             do throws(JSONError) { return (try JSON(parsing: bytes), []) } catch {
-                guard error.code == .duplicateKey else { throw BodyFault(text: "json parse error: \(JSONFaultText.describe(error, in: bytes))") }
+                guard error.code == .duplicateKey else {
+                    throw BodyFault(text: "json parse error: \(JSONFaultText.describe(error, in: bytes))")
+                }
                 return try withDuplicates(bytes)
             }
         case .yaml, .applyPatch:

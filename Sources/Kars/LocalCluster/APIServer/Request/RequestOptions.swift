@@ -101,7 +101,7 @@ struct ListOptions: Sendable {
 }
 
 /// What goes with a write (`CreateOptions`, `UpdateOptions`, `PatchOptions`).
-struct WriteOptions: Sendable {
+struct WriteParameters: Sendable {
     enum FieldValidation: String, CaseIterable, Sendable { case ignore = "Ignore", warn = "Warn", strict = "Strict" }
 
     var isDryRun = false
@@ -137,9 +137,12 @@ struct WriteOptions: Sendable {
 
     private static func managerFaults(_ manager: String) -> [FieldError] {
         var faults: [FieldError] = []
-        if manager.utf8.count > 128 { faults.append(FieldError(.tooLong, "fieldManager", detail: "may not be more than 128 bytes")) }
+        if manager.utf8.count > 128 {
+            faults.append(FieldError(.tooLong, "fieldManager", detail: "may not be more than 128 bytes"))
+        }
         if let bad = manager.unicodeScalars.first(where: { $0.value < 0x20 || $0.value == 0x7f }) {
-            faults.append(.invalid("fieldManager", .string(manager), "should only contain printable characters (found \(bad.value))"))
+            faults.append(
+                .invalid("fieldManager", .string(manager), "should only contain printable characters (found \(bad.value))"))
         }
         return faults
     }
@@ -147,13 +150,17 @@ struct WriteOptions: Sendable {
     /// The manager that a write without `fieldManager` counts for: the first part of the User-Agent.
     static func manager(from userAgent: String?) -> String {
         let first = userAgent?.split(separator: "/", omittingEmptySubsequences: false).first ?? ""
-        return first.isEmpty ? "unknown" : String(first.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.prefix(128).map(Character.init))
+        return first.isEmpty
+            ? "unknown"
+            : String(first.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.prefix(128).map(Character.init))
     }
 }
 
 /// What goes with a deletion (`DeleteOptions` of meta/v1): from the body, or from the query when there is none.
-struct DeleteOptions: Sendable {
-    enum Propagation: String, CaseIterable, Sendable { case foreground = "Foreground", background = "Background", orphan = "Orphan" }
+struct DeleteParameters: Sendable {
+    enum Propagation: String, CaseIterable, Sendable {
+        case foreground = "Foreground", background = "Background", orphan = "Orphan"
+    }
 
     var isDryRun = false
     /// Seconds.
@@ -178,7 +185,7 @@ struct DeleteOptions: Sendable {
 
     init(_ object: JSONObject) throws(APIStatus) {
         var faults: [FieldError] = []
-        isDryRun = WriteOptions.dryRun((object["dryRun"]?.arrayValue ?? []).compactMap(\.stringValue), &faults)
+        isDryRun = WriteParameters.dryRun((object["dryRun"]?.arrayValue ?? []).compactMap(\.stringValue), &faults)
         gracePeriod = object["gracePeriodSeconds"]?.intValue
         uid = object["preconditions"]?["uid"]?.stringValue
         resourceVersion = object["preconditions"]?["resourceVersion"]?.stringValue

@@ -92,7 +92,11 @@ struct ServedList: Sendable {
     private func metadata(isPlain: Bool) -> JSONObject {
         var metadata: JSONObject = [:]
         // Lists of custom resources always say `continue`.
-        if let continueToken { metadata["continue"] = .string(continueToken) } else if resource.isCustom, isPlain { metadata["continue"] = "" }
+        if let continueToken {
+            metadata["continue"] = .string(continueToken)
+        } else if resource.isCustom, isPlain {
+            metadata["continue"] = ""
+        }
         metadata["remainingItemCount"] = remaining.map { .int($0) }
         metadata["resourceVersion"] = .string(String(revision))
         return metadata

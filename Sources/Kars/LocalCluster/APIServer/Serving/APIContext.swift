@@ -58,7 +58,7 @@ struct ObjectRequest: Sendable {
     var name: GroupVersionResource { resource.description.resource }
 
     /// The key of the object in the path.
-    func key() throws(APIStatus) -> ObjectKey {
+    func key() throws(APIStatus) -> StoreKey {
         guard let name = info.name else { throw .badRequest("name must be provided") }
         return resource.key(namespace: info.namespace, name: name)
     }

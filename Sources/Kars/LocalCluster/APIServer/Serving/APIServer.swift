@@ -61,7 +61,8 @@ final class APIServer: HTTPHandler, Sendable {
         context.log.debug(
             "api.request",
             [
-                "audit_id": .string(exchange.auditID), "method": .string(head.method.rawValue), "path": .string(String(head.path)),
+                "audit_id": .string(exchange.auditID), "method": .string(head.method.rawValue),
+                "path": .string(String(head.path)),
                 "user": .string(exchange.user.name), "code": .int(exchange.code),
                 "seconds": .double(Instant.now().duration(since: request.arrival).inSeconds),
             ])
@@ -118,7 +119,7 @@ final class APIServer: HTTPHandler, Sendable {
     private func serve(_ virtual: any VirtualResource, _ request: ObjectRequest, _ exchange: inout APIExchange) async throws {
         guard exchange.request.head.method == .post, request.info.name == nil else { throw APIStatus.methodNotAllowed() }
         try exchange.negotiate([])
-        let options = try WriteOptions(exchange.query, kind: "CreateOptions")
+        let options = try WriteParameters(exchange.query, kind: "CreateOptions")
         let (body, type) = try await exchange.body()
         let decoder = ObjectDecoder(resource: request.resource, validation: options.fieldValidation)
         let decoded = try decoder.decode(body, type)

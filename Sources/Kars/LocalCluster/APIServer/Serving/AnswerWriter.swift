@@ -87,6 +87,3 @@ struct AnswerWriter: Sendable {
         return table
     }
 }
-
-/// `includeObject` of table requests: what each row carries besides its cells.
-enum TableInclude: String, Sendable { case none = "None", metadata = "Metadata", object = "Object" }

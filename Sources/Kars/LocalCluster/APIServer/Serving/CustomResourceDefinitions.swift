@@ -24,7 +24,9 @@ struct CustomResourceDefinitions: Sendable {
         if stored.json.isBeingDeleted { return try await cleanUp(stored, now: now) }
         var current = stored
         while true {
-            let others = context.store.list(Self.collection, namespace: nil).objects.map(\.json).filter { $0.name != current.json.name }
+            let others = context.store.list(Self.collection, namespace: nil).objects.map(\.json).filter {
+                $0.name != current.json.name
+            }
             let status = DefinitionStatus.status(of: current.json, beside: others, now: now)
             guard status != current.json["status"] else { break }
             var updated = current.json
@@ -79,7 +81,7 @@ struct CustomResourceDefinitions: Sendable {
                 user: UserInfo(name: "system:apiserver", groups: ["system:masters"]), verb: .deletecollection,
                 resource: served.description.resource, now: now), query: QueryItems(), userAgent: Self.manager)
         for instance in context.store.list(served.collection, namespace: nil).objects where !instance.json.isBeingDeleted {
-            do throws(APIStatus) { _ = try await request.delete(instance.key, DeleteOptions()) } catch {
+            do throws(APIStatus) { _ = try await request.delete(instance.key, DeleteParameters()) } catch {
                 guard error.reason == .notFound else { throw error }
             }
         }
@@ -88,7 +90,7 @@ struct CustomResourceDefinitions: Sendable {
 
     /// After an instance is gone: a definition that waits for the last one can go.
     func instanceRemoved(from resource: ServedResource, now: UTCTime) async throws(APIStatus) {
-        let key = ObjectKey(collection: Self.collection, namespace: "", name: resource.description.resource.qualified)
+        let key = StoreKey(collection: Self.collection, namespace: "", name: resource.description.resource.qualified)
         guard let definition = context.store.get(key), definition.json.isBeingDeleted,
             context.store.list(resource.collection, namespace: nil).objects.isEmpty
         else { return }
@@ -136,7 +138,8 @@ enum DefinitionStatus {
         let resources = Set(taken.flatMap(resourceNames))
         let kinds = Set(taken.flatMap { [$0["kind"], $0["listKind"]].compactMap { $0?.stringValue } })
         for (field, reason, used) in [
-            ("plural", "PluralConflict", resources), ("singular", "SingularConflict", resources), ("shortNames", "ShortNamesConflict", resources),
+            ("plural", "PluralConflict", resources), ("singular", "SingularConflict", resources),
+            ("shortNames", "ShortNamesConflict", resources),
             ("kind", "KindConflict", kinds), ("listKind", "ListKindConflict", kinds),
         ] {
             let names = asked[field]?.arrayValue?.compactMap(\.stringValue) ?? [asked[field]?.stringValue].compactMap { $0 }

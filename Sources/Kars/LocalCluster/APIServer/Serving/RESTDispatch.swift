@@ -53,7 +53,8 @@ struct RESTDispatch: Sendable {
                 case .list, .watch: true
                 case .create, .deletecollection: !isNamed && !isWhole
                 }
-            guard fits, resource.description.verbs.contains(verb), resource.description.isNamespaced || path.namespace == nil else {
+            guard fits, resource.description.verbs.contains(verb), resource.description.isNamespaced || path.namespace == nil
+            else {
                 throw .methodNotAllowed()
             }
             return
@@ -75,7 +76,7 @@ struct RESTDispatch: Sendable {
     }
 
     private static func isTerminating(_ request: ObjectRequest) -> Bool {
-        let key = ObjectKey(collection: CustomResourceDefinitions.collection, namespace: "", name: request.name.qualified)
+        let key = StoreKey(collection: CustomResourceDefinitions.collection, namespace: "", name: request.name.qualified)
         return request.context.store.get(key)?.json.isBeingDeleted ?? false
     }
 
@@ -94,7 +95,8 @@ struct RESTDispatch: Sendable {
     }
 
     static func patchBody(_ request: ObjectRequest, _ exchange: APIExchange) async throws -> ([UInt8], MediaType) {
-        guard let type = MediaType(contentType: exchange.request.head.headers["content-type"]), type != .json, type != .yaml else {
+        guard let type = MediaType(contentType: exchange.request.head.headers["content-type"]), type != .json, type != .yaml
+        else {
             throw MediaType.unsupported(ObjectRequest.patchTypes(request.resource))
         }
         return (try await RequestBody.bytes(exchange.request), type)

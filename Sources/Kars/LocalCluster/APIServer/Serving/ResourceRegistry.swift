@@ -61,8 +61,8 @@ extension ServedResource {
         return CollectionName(group: description.resource.group, resource: description.resource.resource)
     }
 
-    func key(namespace: String?, name: String) -> ObjectKey {
-        ObjectKey(collection: collection, namespace: namespace ?? "", name: name)
+    func key(namespace: String?, name: String) -> StoreKey {
+        StoreKey(collection: collection, namespace: namespace ?? "", name: name)
     }
 
     /// The object as this version shows it.
@@ -83,7 +83,7 @@ extension ServedResource {
     }
 
     /// How etcd's keys look, which a few messages quote.
-    func registryKey(_ key: ObjectKey) -> String {
+    func registryKey(_ key: StoreKey) -> String {
         let group = isCustom ? "\(description.resource.group)/" : ""
         let namespace = key.namespace.isEmpty ? "" : "\(key.namespace)/"
         return "/registry/\(group)\(description.resource.resource)/\(namespace)\(key.name)"
@@ -107,7 +107,7 @@ struct StoreReader: ObjectReader {
     let store: ObjectStore
 
     func get(_ resource: GroupVersionResource, namespace: String?, name: String) -> JSONObject? {
-        store.get(ObjectKey(collection: collection(resource), namespace: namespace ?? "", name: name))?.json
+        store.get(StoreKey(collection: collection(resource), namespace: namespace ?? "", name: name))?.json
     }
 
     func list(_ resource: GroupVersionResource, namespace: String?) -> [JSONObject] {

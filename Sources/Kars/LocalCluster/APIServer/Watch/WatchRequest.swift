@@ -48,7 +48,8 @@ extension ObjectRequest {
             case .interrupted(let upTo):
                 switch timer.takeDue() {
                 case .end: return
-                case .bookmark where sendsBookmarks: try await writer.response.write(encoder.bookmark(upTo, endsInitialEvents: false))
+                case .bookmark where sendsBookmarks:
+                    try await writer.response.write(encoder.bookmark(upTo, endsInitialEvents: false))
                 case .bookmark, nil: break
                 }
             case .expired(let oldest):

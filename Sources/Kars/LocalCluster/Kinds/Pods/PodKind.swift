@@ -1,0 +1,46 @@
+import KarsCore
+
+/// Pod: containers that run together on one node.
+struct PodKind: BuiltInKind {
+    static let resource = ServedResource(
+        ResourceDescription(
+            GroupVersionResource(group: "", version: "v1", resource: "pods"), kind: "Pod", isNamespaced: true, shortNames: ["po"],
+            categories: ["all"]),
+        PodKind(), columns: PodColumns.all,
+        selectableFields: [
+            "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+            "status.phase",
+            "status.podIP", "status.podIPs", "status.nominatedNodeName",
+        ],
+        subresources: [
+            SubresourceDescription(name: "attach", kind: "PodAttachOptions", verbs: [.create, .get]),
+            SubresourceDescription(name: "binding", kind: "Binding", verbs: [.create]),
+            SubresourceDescription(
+                name: "eviction", kind: "Eviction", groupVersion: GroupVersion(group: "policy", version: "v1"), verbs: [.create]),
+            SubresourceDescription(name: "exec", kind: "PodExecOptions", verbs: [.create, .get]),
+            SubresourceDescription(name: "log", kind: "Pod", verbs: [.get]),
+            SubresourceDescription(name: "portforward", kind: "PodPortForwardOptions", verbs: [.create, .get]),
+            SubresourceDescription(name: "proxy", kind: "PodProxyOptions", verbs: [.create, .delete, .get, .patch, .update]),
+        ])
+
+    let type = PodTypes.pod
+    let hasStatus = true
+    let countsGenerations = true
+
+    func complete(_ object: inout JSONObject) {
+        object.withObject(at: "spec") { spec in
+            PodDefaults.completeSpec(&spec)
+            PodDefaults.completePod(&spec)
+        }
+    }
+
+    func initialStatus(of object: JSONObject) -> JSON {
+        ["phase": "Pending", "qosClass": .string(QualityOfService.of(object["spec"]))]
+    }
+
+    func faults(in object: JSONObject) -> [FieldError] { PodRules.specFaults(object["spec"], at: "spec") }
+
+    func faults(in object: JSONObject, replacing old: JSONObject) -> [FieldError] {
+        PodUpdateRules.faults(object["spec"] ?? [:], old["spec"] ?? [:])
+    }
+}
