@@ -20,29 +20,58 @@ struct LocalCommand: AsyncParsableCommand {
 
     static func directory() throws -> ClusterDirectory { ClusterDirectory.of(try KarsHome.open()) }
 
+    /// What kubectl needs to reach the cluster.
+    static func kubeconfig(_ directory: ClusterDirectory) throws -> [UInt8] {
+        guard let bytes = try Files.readIfPresent(directory.kubeconfigPath, upTo: 1 << 20) else { throw notRunning }
+        return bytes
+    }
+
     /// The failure of a command that needs a cluster that does not run.
     static let notRunning = CommandFailure(.failed, "the local cluster is not running", advice: "`kars local start` starts it.")
 
-    struct Start: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Start the cluster and return once it serves.")
-        @OptionGroup var output: OutputOptions
+    struct Start: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Start the cluster and return once it serves.",
+            discussion: """
+                Starting one that runs is no error and changes nothing.
 
-        func run() throws {
+                Examples:
+                  kars local start
+                  kars local start --output json
+                  kars local start --foreground --log-level debug
+                """)
+        @OptionGroup var output: OutputOptions
+        @Flag(help: "Serve in this process, with the log on standard output, until SIGTERM or SIGINT.") var foreground = false
+        @Option(help: "How much goes into the log: debug (a line for every request), info, warn, error.")
+        var logLevel = LogLevelOption.info
+
+        func run() async throws {
             let directory = try LocalCommand.directory()
             let started = Instant.now()
-            let (record, isNew): (ClusterDirectory.Record, Bool)
             do {
-                (record, isNew) = try ClusterProcess(directory: directory).start()
+                if foreground {
+                    let log = Log(level: logLevel.level)
+                    return try await LocalServing(directory: directory, log: log).run { record in
+                        Terminal.note("the local cluster serves \(record.url); end it with Ctrl-C")
+                    }
+                }
+                Terminal.note("starting the local cluster in \(directory.path)")
+                let (record, isNew) = try ClusterProcess(directory: directory).start(logLevel: logLevel.rawValue)
+                let spent = Instant.now().duration(since: started).wholeNanoseconds / 1_000_000
+                show(record, directory, isNew ? "ready after \(spent) ms" : "it was running already")
+            } catch let error as CommandFailure {
+                throw error
             } catch {
                 throw CommandFailure(.failed, "the local cluster did not start: \(error)")
             }
-            let spent = Instant.now().duration(since: started).wholeNanoseconds / 1_000_000
+        }
+
+        private func show(_ record: ClusterDirectory.Record, _ directory: ClusterDirectory, _ how: String) {
             var json = record.json.objectValue ?? JSONObject()
             json["kubeconfig"] = .string(directory.kubeconfigPath)
-            json["wasRunning"] = .bool(!isNew)
             output.print(.object(json)) {
                 """
-                \(isNew ? "The local cluster is ready after \(spent) ms" : "The local cluster was running already"): \(record.url)
+                \(how): \(record.url)
                 export KUBECONFIG=\(directory.kubeconfigPath)
                 """
             }
@@ -120,7 +149,7 @@ struct LocalCommand: AsyncParsableCommand {
 
         func run() throws {
             let directory = try LocalCommand.directory()
-            guard let bytes = try Files.readIfPresent(directory.kubeconfigPath, upTo: 1 << 20) else { throw LocalCommand.notRunning }
+            let bytes = try LocalCommand.kubeconfig(directory)
             guard !path else { return Terminal.printLine(directory.kubeconfigPath) }
             Terminal.printLine(YAML.emit(try JSON(parsing: bytes)))
         }
@@ -134,7 +163,7 @@ struct LocalCommand: AsyncParsableCommand {
 
         func run() throws {
             let directory = try LocalCommand.directory()
-            guard let bytes = try Files.readIfPresent(directory.kubeconfigPath, upTo: 1 << 20) else { throw LocalCommand.notRunning }
+            let bytes = try LocalCommand.kubeconfig(directory)
             let file = try KubeconfigFile.ofUser(EnvironmentReader.ofProcess().values)
             do {
                 try file.merge(try JSON(parsing: bytes), makesCurrent: use)

@@ -130,13 +130,15 @@ struct AccessRules {
 
     /// Rules of the role that a binding names; none when it does not exist.
     func rules(of binding: JSONObject, in namespace: String?) -> [PolicyRule] {
+        role(of: binding, in: namespace).map { Self.rules(of: $0) } ?? []
+    }
+
+    /// The role that a binding names.
+    func role(of binding: JSONObject, in namespace: String?) -> JSONObject? {
         let reference = binding["roleRef"]
         let name = reference?["name"]?.stringValue ?? ""
-        let role =
-            reference?["kind"]?.stringValue == "ClusterRole"
-            ? reader.get(Self.clusterRoles, namespace: nil, name: name)
-            : namespace.flatMap { reader.get(Self.roles, namespace: $0, name: name) }
-        return role.map { Self.rules(of: $0) } ?? []
+        if reference?["kind"]?.stringValue == "ClusterRole" { return reader.get(Self.clusterRoles, namespace: nil, name: name) }
+        return namespace.flatMap { reader.get(Self.roles, namespace: $0, name: name) }
     }
 
     static func rules(of role: JSONObject) -> [PolicyRule] { (role["rules"]?.arrayValue ?? []).map(PolicyRule.init) }

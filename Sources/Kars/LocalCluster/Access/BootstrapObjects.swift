@@ -21,6 +21,16 @@ enum BootstrapObjects {
             }
     }
 
+    /// Makes those that are not there. What is there stays as it is: a person may have changed it.
+    static func create(with client: any KubernetesAPI, missingFrom reader: any ObjectReader) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for (resource, object) in all where reader.get(resource, namespace: nil, name: object.name) == nil {
+                tasks.addTask { _ = try await client.send(.create(resource, object)) }
+            }
+            try await tasks.waitForAll()
+        }
+    }
+
     private static func named(_ name: String, kind: String, apiVersion: String) -> JSONObject {
         ["apiVersion": .string(apiVersion), "kind": .string(kind), "metadata": ["name": .string(name)]]
     }

@@ -6,18 +6,19 @@ import KarsCore
 /// `system:anonymous`; a credential that is not valid is an error and never anonymous.
 struct ClusterAuthenticator: Authenticator {
     let tokens: ServiceAccountTokens
+    var clock: @Sendable () -> UTCTime = UTCTime.now
 
     func authenticate(_ request: HTTPServerRequest) async throws(APIStatus) -> UserInfo {
         if let header = request.head.headers["authorization"] {
             let parts = header.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
             guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw .unauthorized() }
             do throws(ServiceAccountTokens.Failure) {
-                return try tokens.review(String(parts[1]), audiences: [], now: .now()).user
+                return try tokens.review(String(parts[1]), audiences: [], now: clock()).user
             } catch {
                 throw .unauthorized()
             }
         }
-        guard let certificate = request.peerCertificate else { return .anonymous }
+        guard let certificate = await request.peerCertificate else { return .anonymous }
         guard let name = certificate.commonName, !name.isEmpty else { throw .unauthorized() }
         return UserInfo(
             name: name, groups: certificate.organizations + ["system:authenticated"],

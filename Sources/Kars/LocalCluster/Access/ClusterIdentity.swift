@@ -36,13 +36,13 @@ struct ClusterIdentity: Sendable {
         tokenKey = try Self.tokenKey(in: directory)
     }
 
-    /// For one of the cluster's own parts, as `user` in `groups`. Not stored.
-    static func client(
-        _ user: String, groups: [String], from directory: String, now: UTCTime
-    ) throws -> TLSContext.Identity {
-        var request = CertificateRequest(commonName: user, now: now, validFor: certificateLifetime)
-        request.organizations = groups
-        return try authority(in: directory, now: now).issue(request).identity
+    /// How a client in this process reaches the server at `url` and proves to be the administrator.
+    func administrator(at url: String) throws -> KubernetesClientConfig {
+        var config = KubernetesClientConfig(server: try HTTPURL(parsing: url))
+        config.trust = .authorities(.text(authorityPEM))
+        config.certificate = KubernetesClientConfig.ClientCertificate(
+            chain: .text(administrator.certificateChainPEM), key: Secret(.text(administrator.privateKeyPEM.reveal())))
+        return config
     }
 
     private static func authority(in directory: String, now: UTCTime) throws -> CertificateAuthority {
@@ -50,6 +50,8 @@ struct ClusterIdentity: Sendable {
         if let pem = try Files.readIfPresent(certificate, upTo: 64 << 10) {
             return try CertificateAuthority(certificatePEM: pem, privateKeyPEM: Secret(Files.read(key, upTo: 64 << 10)))
         }
+        // What another authority issued is worth nothing with this one.
+        for name in ["apiserver", "admin"] { try Files.remove("\(directory)/\(name).crt") }
         let made = try CertificateAuthority(CertificateRequest(commonName: "kars-local-ca", now: now, validFor: lifetime))
         // The key first: a certificate without one could never be used again.
         try AtomicFile.write(made.issued.privateKeyPEM.reveal(), to: key, mode: 0o600)
@@ -67,7 +69,9 @@ struct ClusterIdentity: Sendable {
                 now.advanced(by: renewBefore) < stored.notAfter && stored.dnsNames == request.dnsNames
                 && stored.ipAddresses == request.ipAddresses && stored.organizations == request.organizations
             if isCurrent, let keyPEM = try Files.readIfPresent(key, upTo: 64 << 10) {
-                return TLSContext.Identity(certificateChainPEM: pem, privateKeyPEM: Secret(keyPEM))
+                let identity = TLSContext.Identity(certificateChainPEM: pem, privateKeyPEM: Secret(keyPEM))
+                // A start that ended between the two files leaves a key that is not the certificate's: both are made anew.
+                if (try? TLSContext.server(identity)) != nil { return identity }
             }
         }
         let made = try authority.issue(request)

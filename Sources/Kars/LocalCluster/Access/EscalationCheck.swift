@@ -11,7 +11,7 @@ struct EscalationCheck: AdmissionStep {
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {
         guard request.resource.group == AccessRules.group,
-            request.verb == .create || request.verb == .update || request.verb == .patch,
+            AdmissionOperation(request, old: old) != .delete,
             !request.user.groups.contains("system:masters")
         else { return [] }
         let rules = AccessRules(reader: reader)
@@ -27,7 +27,11 @@ struct EscalationCheck: AdmissionStep {
                 target: .resource(request.resource, subresource: nil, namespace: request.namespace, name: object.name))
         case "rolebindings", "clusterrolebindings":
             if let old, old["roleRef"] == object["roleRef"], old["subjects"] == object["subjects"] { return [] }
-            wanted = rules.rules(of: object, in: request.namespace)
+            guard let role = rules.role(of: object, in: request.namespace) else {
+                let kind = object["roleRef"]?["kind"]?.stringValue == "ClusterRole" ? AccessRules.clusterRoles : AccessRules.roles
+                throw .notFound(kind, name: object["roleRef"]?["name"]?.stringValue ?? "")
+            }
+            wanted = AccessRules.rules(of: role)
             let isCluster = object["roleRef"]?["kind"]?.stringValue == "ClusterRole"
             exemption = AccessAttributes(
                 verb: "bind",

@@ -11,12 +11,12 @@ struct NamespaceLifecycle: AdmissionStep {
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {
         if request.resource.group.isEmpty, request.resource.resource == "namespaces" {
-            if request.verb == .delete, let name = request.name, Self.permanent.contains(name) {
-                throw .forbidden(request.resource, name: name, "this namespace may not be deleted")
+            if AdmissionOperation(request, old: old) == .delete, Self.permanent.contains(object.name) {
+                throw .forbidden(request.resource, name: object.name, "this namespace may not be deleted")
             }
             return []
         }
-        guard request.verb == .create, let name = request.namespace, !name.isEmpty else { return [] }
+        guard AdmissionOperation(request, old: old) == .create, let name = request.namespace, !name.isEmpty else { return [] }
         guard let namespace = reader.get(Self.namespaces, namespace: nil, name: name) else {
             throw .notFound(Self.namespaces, name: name)
         }

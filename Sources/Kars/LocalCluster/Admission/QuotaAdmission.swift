@@ -10,7 +10,8 @@ struct QuotaAdmission: AdmissionStep {
     func admit(
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {
-        guard request.verb == .create, request.subresource == nil, let namespace = request.namespace else { return [] }
+        guard AdmissionOperation(request, old: old) == .create, request.subresource == nil, let namespace = request.namespace
+        else { return [] }
         let quotas = reader.list(QuotaUsage.quotas, namespace: namespace).sorted { $0.name < $1.name }
         guard !quotas.isEmpty else { return [] }
         let asked = QuotaUsage.of(object, request.resource)
@@ -34,13 +35,11 @@ struct QuotaAdmission: AdmissionStep {
                     sum.merge(QuotaUsage.of(other, request.resource), uniquingKeysWith: +)
                 }
             counted = used
-            let isPassed = concerned.contains { name in
-                (used[name] ?? .zero) + (asked[name] ?? .zero) > hard[name] ?? .zero
-            }
-            if isPassed {
+            let passed = concerned.filter { (used[$0] ?? .zero) + (asked[$0] ?? .zero) > hard[$0] ?? .zero }
+            if !passed.isEmpty {
                 throw .forbidden(
                     request.resource, name: object.name,
-                    "exceeded quota: \(quota.name), requested: \(QuotaUsage.text(asked, concerned)), used: \(QuotaUsage.text(used, concerned)), limited: \(QuotaUsage.text(hard, concerned))"
+                    "exceeded quota: \(quota.name), requested: \(QuotaUsage.text(asked, passed)), used: \(QuotaUsage.text(used, passed)), limited: \(QuotaUsage.text(hard, passed))"
                 )
             }
         }

@@ -11,12 +11,10 @@ struct ServiceAccountAdmission: AdmissionStep {
     func admit(
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {
-        guard request.verb == .create, request.resource.group.isEmpty, request.resource.resource == "pods",
-            request.subresource == nil, var spec = object["spec"]?.objectValue
-        else { return [] }
+        guard request.createsPod(old: old), var spec = object["spec"]?.objectValue else { return [] }
         let namespace = request.namespace ?? ""
         let name = spec["serviceAccountName"]?.stringValue.flatMap { $0.isEmpty ? nil : $0 } ?? "default"
-        guard let account = reader.get(ServiceAccountTokens.serviceAccounts, namespace: namespace, name: name) else {
+        guard let account = await account(name, in: namespace, reader) else {
             throw .forbidden(
                 request.resource, name: object.name,
                 "error looking up service account \(namespace)/\(name): serviceaccount \"\(name)\" not found")
@@ -31,6 +29,16 @@ struct ServiceAccountAdmission: AdmissionStep {
         if wantsToken { Self.mountToken(in: &spec) }
         object["spec"] = .object(spec)
         return []
+    }
+
+    /// Whoever makes a namespace and a pod right after it is faster than the controller that gives each namespace its
+    /// account `default`: that one is waited for, up to a second, as Kubernetes does.
+    private func account(_ name: String, in namespace: String, _ reader: any ObjectReader) async -> JSONObject? {
+        for _ in 0..<(name == "default" ? 10 : 1) {
+            if let account = reader.get(ServiceAccountTokens.serviceAccounts, namespace: namespace, name: name) { return account }
+            if name == "default" { try? await Task.sleep(for: .milliseconds(100)) }
+        }
+        return nil
     }
 
     /// Into every container that has nothing at the place already.
@@ -77,9 +85,7 @@ struct DefaultTolerations: AdmissionStep {
     func admit(
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {
-        guard request.verb == .create, request.resource.group.isEmpty, request.resource.resource == "pods",
-            request.subresource == nil, var spec = object["spec"]?.objectValue
-        else { return [] }
+        guard request.createsPod(old: old), var spec = object["spec"]?.objectValue else { return [] }
         var tolerations = spec["tolerations"]?.arrayValue ?? []
         for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
             let isTolerated = tolerations.contains { toleration in

@@ -1,28 +1,68 @@
 import KarsCore
 
-/// Backups of the cluster's state: one file, made beside a cluster that runs or not.
-enum ClusterBackup {
-    static func write(_ directory: ClusterDirectory, to file: String) async throws {
-        guard Files.exists(directory.databasePath) else {
-            throw ClusterError(.failed, "there is no cluster in \(directory.path)")
-        }
-        guard !Files.exists(file) else { throw ClusterError(.failed, "\(file) exists already") }
-        // A reader of its own: SQLite lets it see one consistent state while the server goes on writing.
-        try ObjectStore.copy(directory.databasePath, to: file)
-    }
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
-    /// The state that was there is kept beside the new one until that is complete, and then removed.
-    static func restore(_ directory: ClusterDirectory, from file: String) throws {
-        let aside = directory.databasePath + ".before-restore"
-        let hadState = Files.exists(directory.databasePath)
-        if hadState { try Files.rename(directory.databasePath, to: aside) }
+/// Backups of the cluster's state, each one file, made from a cluster that runs or not.
+enum ClusterBackup {
+    /// Makes `file`, which must not exist. It appears under its name complete or not at all.
+    static func write(_ directory: ClusterDirectory, to file: String) async throws {
+        guard Files.exists(directory.databasePath) else { throw ClusterError(.failed, "there is no cluster in \(directory.path)") }
+        guard !Files.exists(file) else { throw ClusterError(.failed, "\(file) exists already") }
+        let temporary = "\(file).\(getpid()).part"
         do {
-            for suffix in ["-wal", "-shm"] { try Files.remove(directory.databasePath + suffix) }
-            try ObjectStore.restore(from: file, to: directory.statePath)
+            if let record = try directory.running() {
+                try await fetch(from: record, directory, to: temporary)
+            } else {
+                try directory.claim()
+                let store = try ObjectStore(StoreConfig(directory: directory.statePath))
+                try await store.backup(to: temporary)
+                await store.close()
+            }
+            // Unlike a rename this never replaces a file that came meanwhile.
+            guard link(temporary, file) == 0 else { throw FileError("create", file, errno: errno) }
+            try Files.remove(temporary)
+            try Files.synchronizeDirectory(of: file)
         } catch {
-            if hadState { try Files.rename(aside, to: directory.databasePath) }
+            try? Files.remove(temporary)
             throw error
         }
-        try Files.remove(aside)
+    }
+
+    /// The serving process has the database for itself, so it is asked for a copy.
+    private static func fetch(from record: ClusterDirectory.Record, _ directory: ClusterDirectory, to file: String) async throws {
+        let group = try EventLoopGroup()
+        let identity = try ClusterIdentity(directory: directory.identityPath, serverAddresses: [], now: .now())
+        let client = KubernetesClient(try identity.administrator(at: record.url), group: group)
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw FileError("create", file, errno: errno) }
+        defer { close(descriptor) }
+        let stream = try await client.open(KubernetesRequest(.get, .path(BackupHandler.path)))
+        while let part = try await stream.next() {
+            try Files.write(part, to: descriptor, path: file)
+        }
+        guard fsync(descriptor) == 0 else { throw FileError("fsync", file, errno: errno) }
+        await client.close()
+    }
+
+    /// Puts the state in `file` in place of what is there. Whatever happens, the directory holds the old state or the new one.
+    static func restore(_ directory: ClusterDirectory, from file: String) throws {
+        try directory.claim()
+        let arrival = directory.path + "/restoring"
+        try Files.remove(arrival)
+        try ObjectStore.restore(from: file, to: arrival)
+        if Files.exists(directory.databasePath) {
+            // Changes that stand only in its log must neither be lost if this fails now nor be taken for the new state's: the
+            // log is written back and ends with the connection. A state that cannot be opened has nothing to save.
+            _ = try? StoreFile(path: directory.databasePath, maxBytes: .max)
+            for suffix in ["-wal", "-shm"] { try Files.remove(directory.databasePath + suffix) }
+        }
+        try Files.createDirectories(directory.statePath, mode: 0o700)
+        try Files.rename(ObjectStore.path(in: arrival), to: directory.databasePath)
+        try Files.synchronizeDirectory(of: directory.databasePath)
+        try Files.remove(arrival)
     }
 }

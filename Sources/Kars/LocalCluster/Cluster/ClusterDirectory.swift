@@ -35,6 +35,9 @@ struct ClusterDirectory: Sendable, Equatable {
             ["pid": .int(Int(processID)), "url": .string(url), "startedAt": .string(startedAt.rfc3339)]
         }
 
+        /// This process, from now.
+        init(url: String) { self.init(processID: getpid(), url: url, startedAt: .now()) }
+
         init(processID: Int32, url: String, startedAt: UTCTime) {
             self.processID = processID
             self.url = url
@@ -57,7 +60,9 @@ struct ClusterDirectory: Sendable, Equatable {
         defer { close(descriptor) }
         // Whoever can take the lock knows that nobody serves; closing gives it back at once.
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return nil }
-        return Record(try JSON(parsing: bytes))
+        // One that is starting holds the lock before it has removed the record of a predecessor that was killed.
+        guard let record = Record(try JSON(parsing: bytes)), kill(record.processID, 0) == 0 || errno == EPERM else { return nil }
+        return record
     }
 
     /// Declares this process the one that serves. The lock is held until the process ends.
@@ -67,10 +72,12 @@ struct ClusterDirectory: Sendable, Equatable {
         guard descriptor >= 0 else { throw ClusterError(.failed, "\(FileError("open", lockPath, errno: errno))") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
-            throw ClusterError(.alreadyRunning, "another process serves the cluster in \(path)")
+            throw ClusterError(.alreadyRunning, "another process starts, serves or restores the cluster in \(path)")
         }
+        do throws(FileError) { try Files.remove(recordPath) } catch { throw ClusterError(.failed, "\(error)") }
     }
 
+    /// Tells others where this process serves.
     func publish(_ record: Record, kubeconfig: JSON) throws(FileError) {
         let newline = [UInt8(ascii: "\n")]
         try AtomicFile.write(kubeconfig.encoded(pretty: true) + newline, to: kubeconfigPath, mode: 0o600)

@@ -7,37 +7,60 @@ import Glibc
 import Musl
 #endif
 
-/// `kars local serve`: the process behind `kars local start`. In the foreground, for those who want to see it.
+/// `kars local serve`: the process behind `kars local start`.
 struct LocalServeCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Serve the cluster in the foreground, until SIGTERM or SIGINT.")
+    static let configuration = CommandConfiguration(commandName: "serve", shouldDisplay: false)
 
-    @Option(help: ArgumentHelp("Where the cluster lives; KARS_HOME/cluster by default.", valueName: "path"))
-    var directory: String?
-
+    @Option var directory: String
+    @Option var logLevel = LogLevelOption.info
     /// Where `kars local start` waits for one JSON object: where the cluster serves, or why it does not.
-    @Option(help: .hidden) var readyDescriptor: Int32?
+    @Option var readyDescriptor: Int32
 
     func run() async throws {
-        SignalWaiter.ignoreBrokenPipes()
-        let directory = try directory.map(ClusterDirectory.init(path:)) ?? ClusterDirectory.of(KarsHome.open())
-        let log = Log(level: .info)
+        let log = Log(level: logLevel.level)
+        let descriptor = readyDescriptor
         do {
-            try directory.claim()
-            let signals = try SignalWaiter()
-            let cluster = try LocalCluster(directory, log: log)
-            try await cluster.run(ready: { try answer($0.json) }, until: { _ = await signals.next() })
+            try await LocalServing(directory: ClusterDirectory(path: directory), log: log).run { record in
+                try Self.answer(record.json, to: descriptor)
+            }
         } catch {
             log.error("cluster.failed", ["error": .error(error)])
-            try answer(["error": .string("\(error)")])
+            // Nobody listens any more when it has been ready before.
+            try? Self.answer(["error": .string("\(error)")], to: descriptor)
             throw ExitStatus.failed.exitCode
         }
     }
 
-    /// Tells whoever started this process, once.
-    private func answer(_ json: JSON) throws {
-        guard let readyDescriptor else { return }
-        try Descriptors.writeAll(readyDescriptor, json.encoded())
-        close(readyDescriptor)
+    private static func answer(_ json: JSON, to descriptor: Int32) throws {
+        try Files.write(json.encoded(), to: descriptor, path: "the starting process")
+        close(descriptor)
+    }
+}
+
+/// The cluster in this process, until a signal ends it.
+struct LocalServing: Sendable {
+    let directory: ClusterDirectory
+    let log: Log
+
+    func run(ready: @escaping @Sendable (ClusterDirectory.Record) throws -> Void) async throws {
+        SignalWaiter.ignoreBrokenPipes()
+        try directory.claim()
+        let signals = try SignalWaiter()
+        let cluster = try LocalCluster(directory, log: log)
+        try await cluster.run(ready: ready, until: { _ = await signals.next() })
+    }
+}
+
+/// How much the cluster writes into its log; `debug` has a line for every request.
+enum LogLevelOption: String, ExpressibleByArgument, CaseIterable {
+    case debug, info, warn, error
+
+    var level: Log.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warn: .warn
+        case .error: .error
+        }
     }
 }

@@ -37,9 +37,8 @@ extension ObjectStore {
         do throws(FileError) { try Files.synchronizeDirectory(of: target) } catch { throw .failed("\(error)") }
     }
 
-    /// One consistent state of the database at `database`, in a new file; it may be in use by another process.
-    static func copy(_ database: String, to path: String) throws(SQLiteDatabase.Failure) {
-        let source = try SQLiteDatabase(path: database, isReadOnly: true)
+    private static func copy(_ backup: String, to path: String) throws(SQLiteDatabase.Failure) {
+        let source = try SQLiteDatabase(path: backup, isReadOnly: true)
         let statement = try source.prepare("VACUUM INTO ?1")
         try statement.bind(1, path)
         try statement.run()
