@@ -80,7 +80,8 @@ struct LocalCommand: AsyncParsableCommand {
 
     struct Stop: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Stop the cluster and its pods; its state stays.", discussion: "Stopping one that does not run is no error.")
+            abstract: "Stop the cluster and its pods; its state stays.", discussion: "Stopping one that does not run is no error."
+        )
 
         func run() throws {
             do {

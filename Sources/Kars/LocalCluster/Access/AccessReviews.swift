@@ -6,6 +6,14 @@ struct AccessReviews: VirtualResource {
         case subject = "SubjectAccessReview"
         case local = "LocalSubjectAccessReview"
         case own = "SelfSubjectAccessReview"
+
+        var type: APIObjectType {
+            switch self {
+            case .subject: ReviewTypes.subjectAccessReview
+            case .local: ReviewTypes.localSubjectAccessReview
+            case .own: ReviewTypes.selfSubjectAccessReview
+            }
+        }
     }
 
     let kind: Kind
@@ -13,7 +21,7 @@ struct AccessReviews: VirtualResource {
 
     func create(_ object: JSONObject, _ info: RequestInfo) async throws(APIStatus) -> JSONObject {
         let spec = object["spec"]?.objectValue ?? JSONObject()
-        let faults = faults(in: spec, info)
+        let faults = ReviewKind(type: kind.type).faults(in: object)
         guard faults.isEmpty else { throw .invalid(group: "authorization.k8s.io", kind: "", name: "", faults) }
         let user = kind == .own ? info.user : Self.user(of: spec)
         var answer = object
@@ -36,31 +44,6 @@ struct AccessReviews: VirtualResource {
         }
         answer["status"] = .object(status)
         return answer
-    }
-
-    private func faults(in spec: JSONObject, _ info: RequestInfo) -> [FieldError] {
-        var faults: [FieldError] = []
-        let targets = ["resourceAttributes", "nonResourceAttributes"].filter { spec[$0].map { !$0.isNull } ?? false }
-        if targets.count != 1 {
-            let both = targets.count == 2
-            faults.append(
-                .invalid(
-                    both ? "spec.nonResourceAttributes" : "spec.resourceAttributes",
-                    both ? spec["nonResourceAttributes"] ?? .null : .null,
-                    both
-                        ? "cannot be specified in combination with resourceAttributes"
-                        : "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
-        }
-        if kind != .own, (spec["user"]?.stringValue ?? "").isEmpty, (spec["groups"]?.arrayValue ?? []).isEmpty {
-            faults.append(.invalid("spec.user", "", "at least one of user or group must be specified"))
-        }
-        if kind == .local {
-            let asked = spec["resourceAttributes"]?["namespace"]?.stringValue ?? ""
-            if asked != info.namespace {
-                faults.append(.invalid("spec.resourceAttributes.namespace", .string(asked), "must match metadata.namespace"))
-            }
-        }
-        return faults
     }
 
     private static func user(of spec: JSONObject) -> UserInfo {

@@ -79,7 +79,8 @@ struct ServiceAccountTokens: Sendable {
                 "[invalid bearer token, service account \(claims.account.namespace)/\(claims.account.name) has been deleted]")
         }
         for (kind, bound) in [("Pod", claims.pod), ("Secret", claims.secret), ("Node", claims.node)] {
-            guard let bound, let resource = Self.bindable[kind] else { continue }
+            // A pod's token says where the pod was scheduled; it is worth something for as long as the pod is there.
+            guard let bound, let resource = Self.bindable[kind], kind != "Node" || claims.pod == nil else { continue }
             let holder = reader.get(resource, namespace: kind == "Node" ? nil : claims.account.namespace, name: bound.name)
             guard holder?.uid == bound.uid else {
                 throw .invalid("[invalid bearer token, the \(kind.lowercased()) that the token was bound to is gone]")
@@ -95,14 +96,7 @@ struct ServiceAccountTokens: Sendable {
         }
         let spec = request["spec"]
         let seconds = spec?["expirationSeconds"]?.intValue ?? 3_600
-        var faults: [FieldError] = []
-        if seconds < 600 {
-            faults.append(.invalid("spec.expirationSeconds", .int(seconds), "may not specify a duration less than 10 minutes"))
-        }
-        if seconds > 1 << 32 {
-            faults.append(
-                .invalid("spec.expirationSeconds", .int(seconds), "may not specify a duration larger than 2^32 seconds"))
-        }
+        let faults = TokenRequestRules.faults(in: request)
         guard faults.isEmpty else { throw .invalid(group: "authentication.k8s.io", kind: "TokenRequest", name: "", faults) }
         var audiences = (spec?["audiences"]?.arrayValue ?? []).compactMap(\.stringValue)
         if audiences.isEmpty { audiences = [issuer] }
@@ -154,6 +148,10 @@ struct ServiceAccountTokens: Sendable {
                 )
             }
             claims.pod = bound
+            if let node = object["spec"]?["nodeName"]?.stringValue, !node.isEmpty {
+                let uid = reader.get(.nodes, namespace: nil, name: node)?.uid ?? ""
+                claims.node = ServiceAccountClaims.Bound(name: node, uid: uid)
+            }
         case "Secret": claims.secret = bound
         default: claims.node = bound
         }

@@ -10,7 +10,9 @@ import Musl
 enum ClusterBackup {
     /// Makes `file`, which must not exist. It appears under its name complete or not at all.
     static func write(_ directory: ClusterDirectory, to file: String) async throws {
-        guard Files.exists(directory.databasePath) else { throw ClusterError(.failed, "there is no cluster in \(directory.path)") }
+        guard Files.exists(directory.databasePath) else {
+            throw ClusterError(.failed, "there is no cluster in \(directory.path)")
+        }
         guard !Files.exists(file) else { throw ClusterError(.failed, "\(file) exists already") }
         let temporary = "\(file).\(getpid()).part"
         do {

@@ -52,7 +52,8 @@ final class LocalCluster: Sendable {
     }
 
     /// Runs the parts until `end` returns; then, or when one of them ends by itself, ends them all and waits for them.
-    private static func run(_ parts: [any ClusterPart], until end: @escaping @Sendable () async -> Void, _ log: Log) async throws {
+    private static func run(_ parts: [any ClusterPart], until end: @escaping @Sendable () async -> Void, _ log: Log) async throws
+    {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await end() }
             for part in parts {

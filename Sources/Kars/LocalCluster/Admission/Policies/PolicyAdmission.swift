@@ -122,7 +122,9 @@ final class PolicyAdmission: AdmissionStep {
         }
         for binding in bindings {
             do {
-                guard try PolicyMatch(binding["spec"]?["matchResources"]).version(matching: subject.match) != nil else { continue }
+                guard try PolicyMatch(binding["spec"]?["matchResources"]).version(matching: subject.match) != nil else {
+                    continue
+                }
                 let sets = try subject.parameters.objects(
                     policy, binding, requestNamespace: subject.inputs.request.namespace)
                 for parameters in sets {
