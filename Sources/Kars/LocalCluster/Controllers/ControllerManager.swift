@@ -29,31 +29,40 @@ struct ControllerManager: Sendable {
     /// Works until the task is cancelled; nothing that goes wrong with the cluster ends it.
     func run() async throws {
         let informers = SharedInformers(of: client, time: time, log: log)
-        let replicaSetEvents = events("replicaset-controller"), deploymentEvents = events("deployment-controller")
-        let replicaSets = loop(ReplicaSetReconciler(), informers, replicaSetEvents)
+        let recorders = ["replicaset-controller", "deployment-controller", "job-controller"].map(events)
+        let replicaSets = loop(ReplicaSetReconciler(), informers, recorders[0])
         replicaSets.owns(.pods)
-        let deployments = loop(DeploymentReconciler(), informers, deploymentEvents)
+        let deployments = loop(DeploymentReconciler(), informers, recorders[1])
         deployments.owns(.replicaSets)
-        let namespaces = NamespaceController(informers, certificate: certificate, log: log)
-        let garbage = GarbageCollector(informers, log: log)
+        let jobs = loop(JobReconciler(), informers, recorders[2])
+        jobs.owns(.pods)
+        // Services are few, and their selectors tell whom a pod concerns.
+        let endpoints = loop(EndpointSliceReconciler(), informers, nil, view: .whole)
+        EndpointSliceReconciler.watch(endpoints, informers)
+        let services: [@Sendable () async -> Void] =
+            recorders.map { recorder in { await recorder.run() } } + [
+                replicaSets.run, deployments.run, jobs.run, endpoints.run, JobPodRelease(informers, log: log).run,
+                NamespaceController(informers, certificate: certificate, log: log).run,
+                GarbageCollector(informers, log: log).run, QuotaController(informers, log: log).run,
+                Scheduler(informers, log: log).run, informers.run,
+            ]
         await withDiscardingTaskGroup { group in
-            for recorder in [replicaSetEvents, deploymentEvents] { group.addTask { await recorder.run() } }
-            group.addTask { await replicaSets.run() }
-            group.addTask { await deployments.run() }
-            group.addTask { await namespaces.run() }
-            group.addTask { await garbage.run() }
-            group.addTask { await informers.run() }
+            for service in services { group.addTask { await service() } }
         }
+        try Task.checkCancellation()
     }
 
-    private func loop<R: Reconciler>(_ reconciler: R, _ informers: SharedInformers, _ events: EventRecorder) -> ReconcileLoop<R> {
+    private func loop<R: Reconciler>(
+        _ reconciler: R, _ informers: SharedInformers, _ events: EventRecorder?, view: ObjectView = .metadata
+    ) -> ReconcileLoop<R> {
         var config = ReconcileLoop<R>.Config()
-        config.view = .metadata
+        config.view = view
         // As Kubernetes' own controllers: the first retries come quickly, the last after a quarter of an hour.
         config.backoff = Backoff(initial: .milliseconds(10), maximum: .seconds(900))
         return ReconcileLoop(reconciler, informers: informers, events: events, config: config, log: log)
     }
 
+    /// Kubernetes' own controllers write Events in the older form, and `kubectl describe` shows them by it.
     private func events(_ controller: String) -> EventRecorder {
         var config = EventAggregator.Config()
         config.form = .counted

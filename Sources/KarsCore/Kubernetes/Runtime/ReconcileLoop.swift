@@ -53,19 +53,21 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
         watches(resource) { object in object.controller(of: kind).map { [$0] } ?? [] }
     }
 
-    /// A change of an object in `resource` brings up the objects that `keys` names. With the `metadata` view of `Config` there is no
-    /// more than that to tell by.
-    package func watches(_ resource: GroupVersionResource, _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]) {
+    /// A change of an object in `resource` brings up the objects that `keys` names. With the `metadata` view there is no more than that
+    /// to tell by; without a view it is that of `Config`.
+    package func watches(
+        _ resource: GroupVersionResource, view: ObjectView? = nil, _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]
+    ) {
         let loop = loop
-        informer(resource).addHandler { change in
+        informer(resource, view).addHandler { change in
             for key in keys(change.object) { loop.add(key) }
             // A change may be about two: one it no longer concerns, and one it concerns now.
             if case .updated(let old, _) = change { for key in keys(old) { loop.add(key) } }
         }
     }
 
-    private func informer(_ resource: GroupVersionResource) -> Informer {
-        informers.informer(resource, namespace: config.namespace, view: config.view, config: config.watch)
+    private func informer(_ resource: GroupVersionResource, _ view: ObjectView? = nil) -> Informer {
+        informers.informer(resource, namespace: config.namespace, view: view ?? config.view, config: config.watch)
     }
 
     /// Looks at an object although nothing changed.
