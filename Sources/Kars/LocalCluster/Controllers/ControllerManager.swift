@@ -39,15 +39,23 @@ struct ControllerManager: Sendable {
         // Services are few, and their selectors tell whom a pod concerns.
         let endpoints = loop(EndpointSliceReconciler(), informers, nil, view: .whole)
         EndpointSliceReconciler.watch(endpoints, informers)
-        let services: [@Sendable () async -> Void] =
-            recorders.map { recorder in { await recorder.run() } } + [
-                replicaSets.run, deployments.run, jobs.run, endpoints.run, JobPodRelease(informers, log: log).run,
-                NamespaceController(informers, certificate: certificate, log: log).run,
-                GarbageCollector(informers, log: log).run, QuotaController(informers, log: log).run,
-                Scheduler(informers, log: log).run, informers.run,
-            ]
+        let jobPods = JobPodRelease(informers, log: log)
+        let namespaces = NamespaceController(informers, certificate: certificate, log: log)
+        let garbage = GarbageCollector(informers, log: log)
+        let quotas = QuotaController(informers, log: log)
+        let scheduler = Scheduler(informers, log: log)
         await withDiscardingTaskGroup { group in
-            for service in services { group.addTask { await service() } }
+            for recorder in recorders { group.addTask { await recorder.run() } }
+            group.addTask { await replicaSets.run() }
+            group.addTask { await deployments.run() }
+            group.addTask { await jobs.run() }
+            group.addTask { await jobPods.run() }
+            group.addTask { await endpoints.run() }
+            group.addTask { await namespaces.run() }
+            group.addTask { await garbage.run() }
+            group.addTask { await quotas.run() }
+            group.addTask { await scheduler.run() }
+            group.addTask { await informers.run() }
         }
         try Task.checkCancellation()
     }

@@ -16,7 +16,7 @@ struct EndpointSliceReconciler: Reconciler {
             pods: try await api.list(.pods, namespace: service.namespace).items,
             slices: try await api.list(
                 .endpointSlices, namespace: service.namespace,
-                ListOptions(labelSelector: "\(EndpointSlicePlan.serviceLabel)=\(service.name)")
+                KarsCore.ListOptions(labelSelector: "\(EndpointSlicePlan.serviceLabel)=\(service.name)")
             ).items)
     }
 
