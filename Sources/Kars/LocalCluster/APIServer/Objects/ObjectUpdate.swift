@@ -124,6 +124,7 @@ extension ObjectRequest {
         switch info.subresource {
         case nil, "scale"?:
             if resource.hasStatus { new["status"] = old["status"] }
+        case "binding"?: break
         case let subresource?:
             let sent = new
             new = old
