@@ -26,7 +26,9 @@ struct ClusterNames: Equatable, Sendable {
         for namespace in state.namespaces.keys { branches.insert("\(namespace).svc.\(domain)") }
         for service in state.services { add(service, state) }
         for pod in state.pods where !pod.isFinished {
-            if let address = pods[pod.uid] { add(.address(.v4(address)), to: "\(Self.dashed(address)).\(pod.namespace).pod.\(domain)") }
+            if let address = pods[pod.uid] {
+                add(.address(.v4(address)), to: "\(Self.dashed(address)).\(pod.namespace).pod.\(domain)")
+            }
         }
     }
 

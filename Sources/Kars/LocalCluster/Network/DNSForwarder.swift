@@ -29,7 +29,8 @@ final class DNSForwarder: Sendable {
 
     /// `servers`: reads the machine's name servers.
     init(
-        config: Config = Config(), group: EventLoopGroup, servers: @escaping @Sendable () -> [SocketAddress] = DNSForwarder.machineServers
+        config: Config = Config(), group: EventLoopGroup,
+        servers: @escaping @Sendable () -> [SocketAddress] = DNSForwarder.machineServers
     ) {
         self.config = config
         self.group = group
@@ -86,12 +87,14 @@ final class DNSForwarder: Sendable {
                 if overUDP {
                     answer = received[...]
                 } else {
-                    guard received.count >= 2, case let end = 2 + (Int(received[0]) << 8 | Int(received[1])), received.count >= end
+                    guard received.count >= 2, case let end = 2 + (Int(received[0]) << 8 | Int(received[1])),
+                        received.count >= end
                     else { continue }
                     answer = received[2..<end]
                 }
                 // Not an answer to this question: somebody guesses.
-                guard answer.count >= 12, answer.prefix(2).elementsEqual(question[..<2]), answer[answer.startIndex + 2] & 0x80 != 0
+                guard answer.count >= 12, answer.prefix(2).elementsEqual(question[..<2]),
+                    answer[answer.startIndex + 2] & 0x80 != 0
                 else { continue }
                 await stream.close()
                 return Array(message[..<2]) + answer.dropFirst(2)
@@ -106,7 +109,9 @@ final class DNSForwarder: Sendable {
 
     private func current() -> [SocketAddress] {
         let now = Instant.now()
-        if let known = state.withLock({ state in state.read.flatMap { now < $0.advanced(by: config.memory) ? state.servers : nil } }) {
+        if let known = state.withLock({ state in state.read.flatMap { now < $0.advanced(by: config.memory) ? state.servers : nil }
+            })
+        {
             return known
         }
         let servers = servers()

@@ -56,7 +56,10 @@ struct NetlinkRequest: Equatable, Sendable {
     ) -> NetlinkRequest {
         let universe: UInt8 = 0, onLink: UInt8 = 253, mainTable: UInt8 = 254, setByAdministrator: UInt8 = 4, unicast: UInt8 = 1
         var body =
-            [UInt8(AF_INET), UInt8(destination.length), 0, 0, mainTable, setByAdministrator, gateway == nil ? onLink : universe, unicast]
+            [
+                UInt8(AF_INET), UInt8(destination.length), 0, 0, mainTable, setByAdministrator,
+                gateway == nil ? onLink : universe, unicast,
+            ]
             + bytes(of: UInt32(0))
         if destination.length > 0 { body += attribute(1, destination.address.bytes) }
         body += attribute(4, link)
@@ -76,7 +79,9 @@ struct NetlinkRequest: Equatable, Sendable {
 
     /// The error number in the kernel's answer to `sequence`, 0 for success; nil when this is no such answer.
     static func outcome(of answer: [UInt8], sequence: UInt32) -> Int32? {
-        func number(at offset: Int) -> UInt32 { answer[offset..<offset + 4].withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) } }
+        func number(at offset: Int) -> UInt32 {
+            answer[offset..<offset + 4].withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+        }
         let errorType: UInt16 = 2
         guard answer.count >= 20, answer[4..<6].elementsEqual(bytes(of: errorType)), number(at: 8) == sequence else { return nil }
         return -Int32(bitPattern: number(at: 16))
@@ -114,7 +119,9 @@ struct NetlinkSocket: ~Copyable {
     mutating func perform(_ request: NetlinkRequest) throws(StageError) {
         sequence += 1
         let message = request.encoded(sequence: sequence)
-        guard send(descriptor, message, message.count, 0) == message.count else { throw StageError(request.purpose, errno: errno) }
+        guard send(descriptor, message, message.count, 0) == message.count else {
+            throw StageError(request.purpose, errno: errno)
+        }
         var answer = [UInt8](repeating: 0, count: 8_192)
         while true {
             let count = recv(descriptor, &answer, answer.count, 0)

@@ -90,7 +90,9 @@ extension NetworkPolicy.Peer {
         guard json["podSelector"] != nil || json["namespaceSelector"] != nil else { return nil }
         do throws(SelectorError) {
             self = .pods(
-                inNamespaces: try json["namespaceSelector"].map { selector throws(SelectorError) in try LabelSelector(reading: selector) },
+                inNamespaces: try json["namespaceSelector"].map { selector throws(SelectorError) in
+                    try LabelSelector(reading: selector)
+                },
                 try LabelSelector(reading: json["podSelector"] ?? [:]))
         } catch {
             return nil
@@ -104,7 +106,8 @@ extension NetworkPolicy.Port {
         if let name = json["port"]?.stringValue {
             self.init(transport: transport, number: .named(name))
         } else if let first = json["port"]?.intValue {
-            guard let first = UInt16(exactly: first), let last = UInt16(exactly: json["endPort"]?.intValue ?? Int(first)), first <= last
+            guard let first = UInt16(exactly: first), let last = UInt16(exactly: json["endPort"]?.intValue ?? Int(first)),
+                first <= last
             else { return nil }
             self.init(transport: transport, number: .range(first...last))
         } else {

@@ -13,7 +13,7 @@ struct NetworkState: Equatable, Sendable {
     }
 
     struct Pod: Equatable, Sendable {
-        struct Port: Equatable, Sendable {
+        struct Port: Hashable, Sendable {
             var name: String
             var transport: Transport
             var number: UInt16

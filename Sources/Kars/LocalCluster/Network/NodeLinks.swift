@@ -100,7 +100,9 @@ struct NodeLinks {
         if descriptor < 0, errno == ENOENT { return }
         try StageError.check(descriptor, "opening \(path)")
         defer { close(descriptor) }
-        guard write(descriptor, value, value.utf8.count) == value.utf8.count else { throw StageError("writing \(path)", errno: errno) }
+        guard write(descriptor, value, value.utf8.count) == value.utf8.count else {
+            throw StageError("writing \(path)", errno: errno)
+        }
     }
 
     /// Runs `body` in a child that has entered the node's namespace, and throws what it threw.
@@ -126,6 +128,7 @@ struct NodeLinks {
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
         guard kars_wait_status_exit_code(status) != 0 else { return }
-        throw StageError(words.count == 2 ? String(words[1]) : "the node's child ended", errno: words.first.flatMap { Int32($0) } ?? 0)
+        throw StageError(
+            words.count == 2 ? String(words[1]) : "the node's child ended", errno: words.first.flatMap { Int32($0) } ?? 0)
     }
 }

@@ -64,10 +64,12 @@ final class NodeNetworkProcess: Sendable {
 
     /// Ends the stage and waits for it; the kernel takes the rest with it. Blocks for a moment.
     func stop() {
-        guard isRunning.withLock({ running in
-            defer { running = false }
-            return running
-        }) else { return }
+        guard
+            isRunning.withLock({ running in
+                defer { running = false }
+                return running
+            })
+        else { return }
         shutdown(lifeline, Int32(SHUT_RDWR))
         close(lifeline)
         var status: Int32 = 0

@@ -92,7 +92,8 @@ final class NodeNetworkStage {
         try StageError.check(kars_pipe(&ends), "pipe")
         (lifelineReader, lifelineWriter) = (ends[0], ends[1])
         let logPath = "\(directory)/way-out.log"
-        log = try StageError.check(open(logPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600), "opening \(logPath)")
+        log = try StageError.check(
+            open(logPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600), "opening \(logPath)")
         let links = NodeLinks(addresses: addresses, namespaces: namespaces)
         try links.prepare()
         sockets = try links.sockets()

@@ -82,7 +82,8 @@ struct NodeRules: Equatable, Sendable {
             ])
     }
 
-    private static func translations(_ services: ServiceTranslations, _ pods: [IPv4Address], _ network: ClusterAddresses) -> Table {
+    private static func translations(_ services: ServiceTranslations, _ pods: [IPv4Address], _ network: ClusterAddresses) -> Table
+    {
         // A pod that meets itself behind a Service would answer itself directly, and not take the answer for one.
         let selves = pods.map { "-s \($0)/32 -d \($0)/32 -m conntrack --ctstate DNAT -j SNAT --to-source \(network.gateway)" }
         let outside = "-s \(network.pods) -o \(ClusterAddresses.wayOut) -j MASQUERADE"
@@ -97,7 +98,7 @@ struct NodeRules: Equatable, Sendable {
     private static func filter(
         _ pods: [(pod: NetworkState.Pod, address: IPv4Address)], _ policies: PolicyEvaluation, _ network: ClusterAddresses
     ) -> Table {
-        var chains = PolicyChains()
+        var policies = policies, chains = PolicyChains()
         var selves: [String] = [], leaving: [String] = [], arriving: [String] = []
         for (pod, address) in pods {
             let link = network.link(of: address)

@@ -23,7 +23,16 @@ struct PolicyEvaluation: Sendable {
         let address: IPv4Address
     }
 
+    /// What of a pod decides about it: pods of one Deployment are one question.
+    private struct Likeness: Hashable {
+        var direction: NetworkPolicy.Direction
+        var namespace: String
+        var labels: [String: String]
+        var ports: [NetworkState.Pod.Port]
+    }
+
     private let state: NetworkState
+    private var known: [Likeness: [PacketAllowance]?] = [:]
     /// Who can be on the other side.
     private let members: [Member]
 
@@ -39,7 +48,15 @@ struct PolicyEvaluation: Sendable {
     }
 
     /// What may pass to or from a pod; nil when no policy isolates it in this direction, so that everything may.
-    func allowances(of pod: NetworkState.Pod, _ direction: NetworkPolicy.Direction) -> [PacketAllowance]? {
+    mutating func allowances(of pod: NetworkState.Pod, _ direction: NetworkPolicy.Direction) -> [PacketAllowance]? {
+        let likeness = Likeness(direction: direction, namespace: pod.namespace, labels: pod.labels, ports: pod.ports)
+        if let answer = known[likeness] { return answer }
+        let answer = evaluate(pod, direction)
+        known[likeness] = .some(answer)
+        return answer
+    }
+
+    private func evaluate(_ pod: NetworkState.Pod, _ direction: NetworkPolicy.Direction) -> [PacketAllowance]? {
         let rules = state.policies.filter { $0.namespace == pod.namespace && $0.pods.matches(pod.labels) }.compactMap { policy in
             policy.rules[direction].map { (policy.namespace, $0) }
         }

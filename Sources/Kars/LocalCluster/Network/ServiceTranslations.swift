@@ -16,7 +16,8 @@ struct ServiceTranslations: Equatable, Sendable {
             for port in service.ports {
                 let endpoints = state.endpoints(of: service, port: port)
                 guard !endpoints.isEmpty else { continue }
-                let transport = port.transport.rawValue.lowercased(), match = port.transport.portMatch, name = "KARS-SVC-\(entries.count + 1)"
+                let transport = port.transport.rawValue.lowercased(), match = port.transport.portMatch,
+                    name = "KARS-SVC-\(entries.count + 1)"
                 entries.append("-d \(address)/32 -p \(transport) \(match) \(port.number) -j \(name)")
                 if let seconds = service.affinitySeconds {
                     addFaithful(name, endpoints, transport, memory: "\(address)-\(transport)-\(port.number)", seconds: seconds)
