@@ -110,8 +110,7 @@ final class DNSForwarder: Sendable {
     private func current() -> [SocketAddress] {
         let now = Instant.now()
         if let known = state.withLock({ state in state.read.flatMap { now < $0.advanced(by: config.memory) ? state.servers : nil }
-            })
-        {
+        }) {
             return known
         }
         let servers = servers()

@@ -16,6 +16,8 @@ import Musl
 actor NodeNetwork: ClusterNetwork {
     struct Config: Sendable {
         var addresses: ClusterAddresses
+        /// Which iptables; by default the first that works.
+        var backend = PacketTool.Choice.auto
         /// Connections to the API server from pods at one time.
         var maxConnections = 1_024
         /// For watches, which say something at least every few minutes.
@@ -91,7 +93,7 @@ actor NodeNetwork: ClusterNetwork {
             try NodeNetworkProcess(directory: directory, executable: executable, addresses: addresses)
         }
         let rules = NodeRules(NetworkState(), pods: [:], in: addresses)
-        let tool = try await Self.installFirst(rules, in: process)
+        let tool = try await Self.installFirst(rules, config.backend, in: process)
         let sockets = try await LocalPod.blocking { try process.sockets() }
         let nameServer: DNSServer.Listeners
         do {
@@ -214,9 +216,11 @@ actor NodeNetwork: ClusterNetwork {
     }
 
     /// Closes a new namespace with the first back end of the packet rules that works.
-    private static func installFirst(_ rules: NodeRules, in process: NodeNetworkProcess) async throws -> PacketTool {
+    private static func installFirst(
+        _ rules: NodeRules, _ choice: PacketTool.Choice, in process: NodeNetworkProcess
+    ) async throws -> PacketTool {
         var failures: [String] = []
-        for tool in PacketTool.candidates(.auto) {
+        for tool in PacketTool.candidates(choice) {
             let missing = GuardPlan.Family.allCases.map { tool.name($0, "restore") }.filter { Programs.find($0) == nil }
             guard missing.isEmpty else {
                 failures.append("\(missing.joined(separator: ", ")) not installed")

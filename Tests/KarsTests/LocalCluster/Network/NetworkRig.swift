@@ -54,6 +54,14 @@ struct NetworkRig {
         container.securityContext = context
         container.volumeMounts = [VolumeMount("tmp", at: "/tmp")]
         var spec = PodSpec(containers: [container])
+        // With every right over its own network, as far as a pod can have it.
+        var powerful = Container(name: "root", image: "host", command: container.command)
+        var rights = ContainerSecurityContext()
+        rights.runAsUser = 0
+        rights.addedCapabilities = ["NET_ADMIN", "NET_RAW"]
+        rights.seccompProfile = .unconfined
+        powerful.securityContext = rights
+        spec.containers.append(powerful)
         spec.volumes = [Volume(name: "tmp", .emptyDirectory(inMemory: true, sizeLimit: nil))]
         var launch = PodLaunch(directory: pod.directory, pod: Pod(metadata: ObjectMetadata(name: name), spec: spec))
         launch.network = .cluster(attachment)
@@ -76,20 +84,21 @@ struct TestPod: Sendable {
     let pod: LocalPod
     let address: IPv4Address
 
-    /// Exit code and what was written.
-    func run(_ script: String) async throws -> (code: Int32, output: String) {
+    /// Exit code and what was written. `asRoot`: with every right over the pod's network.
+    func run(_ script: String, asRoot: Bool = false) async throws -> (code: Int32, output: String) {
         let output = try Descriptors.memoryFile("output", []), null = open("/dev/null", O_RDWR | O_CLOEXEC)
         defer {
             close(output)
             close(null)
         }
-        let code = try await pod.exec(["sh", "-c", script], streams: [null, output, output])
+        let code = try await pod.exec(
+            ["sh", "-c", script], container: asRoot ? "root" : "main", streams: [null, output, output])
         lseek(output, 0, SEEK_SET)
         return (code, String(decoding: Descriptors.readAll(output, upTo: 1 << 20), as: UTF8.self).trimmingWhitespace())
     }
 
-    func python(_ script: String) async throws -> String {
-        try await run("/usr/bin/python3 - 2>&1 <<'END'\n\(script)\nEND").output
+    func python(_ script: String, asRoot: Bool = false) async throws -> String {
+        try await run("/usr/bin/python3 - 2>&1 <<'END'\n\(script)\nEND", asRoot: asRoot).output
     }
 
     /// Listens in the background, on every address, and answers each client with who it is. Returns once it listens.
@@ -139,13 +148,16 @@ struct TestPod: Sendable {
 
 /// Runs `body` with a network that is up, and takes everything down in the end.
 func withNetwork(
-    apiServer: SocketAddress = SocketAddress(.loopbackV4, port: 1), _ body: (NetworkRig) async throws -> Void
+    backend: PacketTool.Choice = .auto, apiServer: SocketAddress = SocketAddress(.loopbackV4, port: 1),
+    _ body: (NetworkRig) async throws -> Void
 ) async throws {
     try await withTemporaryDirectory { (directory: String) async throws in
         let group = try EventLoopGroup()
+        var config = NodeNetwork.Config(addresses: try ClusterAddresses())
+        config.backend = backend
         let network = try NodeNetwork(
             directory: "\(directory)/network", executable: NetworkRig.executable, apiServer: apiServer,
-            config: NodeNetwork.Config(addresses: try ClusterAddresses()), group: group, log: Log(level: .warn, descriptor: 2))
+            config: config, group: group, log: Log(level: .warn, descriptor: 2))
         let rig = NetworkRig(directory: directory, network: network)
         let outcome: Result<Void, any Error>
         do {
