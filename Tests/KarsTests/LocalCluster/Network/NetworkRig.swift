@@ -61,8 +61,9 @@ struct NetworkRig {
         rights.addedCapabilities = ["NET_ADMIN", "NET_RAW"]
         rights.seccompProfile = .unconfined
         powerful.securityContext = rights
+        powerful.volumeMounts = [VolumeMount("root-tmp", at: "/tmp")]
         spec.containers.append(powerful)
-        spec.volumes = [Volume(name: "tmp", .emptyDirectory(inMemory: true, sizeLimit: nil))]
+        spec.volumes = ["tmp", "root-tmp"].map { Volume(name: $0, .emptyDirectory(inMemory: true, sizeLimit: nil)) }
         var launch = PodLaunch(directory: pod.directory, pod: Pod(metadata: ObjectMetadata(name: name), spec: spec))
         launch.network = .cluster(attachment)
         guard case .v4(let address) = attachment.address else { throw NetworkRigError("no IPv4 address") }
