@@ -12,6 +12,7 @@ struct PodLaunch: Sendable {
     var loopbackPorts: [UInt16] = []
     /// Further directories of the machine that no container may see.
     var hidden: [String] = []
+    var network = PodNetworkMode.isolated
 
     init(directory: String, pod: Pod) {
         self.directory = directory
@@ -26,6 +27,7 @@ struct PodLaunch: Sendable {
         object["rootDirectory"] = rootDirectory.map { .string($0) }
         object["loopbackPorts"] = .array(loopbackPorts.map { .number(JSONNumber(Int($0))) })
         object["hidden"] = .array(hidden.map { .string($0) })
+        object["network"] = network.json
         return .object(object)
     }
 
@@ -38,6 +40,7 @@ struct PodLaunch: Sendable {
         rootDirectory = json["rootDirectory"]?.stringValue
         loopbackPorts = (json["loopbackPorts"]?.arrayValue ?? []).compactMap { $0.intValue.flatMap { UInt16(exactly: $0) } }
         hidden = (json["hidden"]?.arrayValue ?? []).compactMap(\.stringValue)
+        network = try PodNetworkMode(json: json["network"])
         for secret in json["secrets"]?.arrayValue ?? [] {
             guard let name = secret["metadata"]?["name"]?.stringValue else { throw ResourceError("secrets", "expected a name") }
             var data: [String: Secret<[UInt8]>] = [:]
