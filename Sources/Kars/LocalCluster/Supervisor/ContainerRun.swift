@@ -23,6 +23,14 @@ final class ContainerRun {
     var message: String?
     /// The command has been executed.
     var hasStarted = false
+    /// Of the last run.
+    var startedAt: UTCTime?
+    var finishedAt: UTCTime?
+    var wasKilledForMemory = false
+    /// Of a container of the cluster's node: which run of it this is.
+    var id: String?
+    /// Puts a time before each line of the log; nil for logs that are what the container wrote.
+    var framer: LogLineFramer?
     var probeTimers: [Int] = []
     private var output: Int32 = -1
 
@@ -68,6 +76,7 @@ final class ContainerRun {
         while waitpid(helper, &status, 0) < 0, errno == EINTR {}
         hasStarted = false
         message = nil
+        (startedAt, finishedAt, wasKilledForMemory) = (nil, nil, false)
         follow(text[0], loop)
         guard let first = Int32(String(decoding: bytes, as: UTF8.self)), first > 0 else {
             let why = String(decoding: Descriptors.readAll(report[0], upTo: 4_096), as: UTF8.self)
@@ -90,6 +99,7 @@ final class ContainerRun {
             loop.unwatch(reader)
             close(reader)
             hasStarted = why.isEmpty
+            if hasStarted { startedAt = .now() }
             message = why.isEmpty ? nil : String(decoding: why, as: UTF8.self)
             reported(message)
         }
@@ -128,17 +138,30 @@ final class ContainerRun {
 
     private func follow(_ descriptor: Int32, _ loop: PollLoop) {
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        let log = log
-        loop.watch(descriptor) {
-            var chunk = [UInt8](repeating: 0, count: 65_536)
-            let count = read(descriptor, &chunk, chunk.count)
-            if count > 0 {
-                log.write(chunk[..<count])
-            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-                loop.unwatch(descriptor)
-                close(descriptor)
-            }
+        output = descriptor
+        loop.watch(descriptor) { [self] in
+            guard case let count = takeOutput(descriptor), count <= 0 else { return }
+            guard count == 0 || (errno != EAGAIN && errno != EINTR) else { return }
+            if let rest = framer?.finish(at: .now()), !rest.isEmpty { log.write(rest) }
+            loop.unwatch(descriptor)
+            close(descriptor)
+            if output == descriptor { output = -1 }
         }
+    }
+
+    /// What `read` returned.
+    private func takeOutput(_ descriptor: Int32) -> Int {
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        let count = read(descriptor, &chunk, chunk.count)
+        guard count > 0 else { return count }
+        if let framed = framer?.push(chunk[..<count], at: .now()) { log.write(framed) } else { log.write(chunk[..<count]) }
+        return count
+    }
+
+    /// Takes what the container wrote before its end, so that whoever hears of the end finds it in the log.
+    func takeRestOfOutput() {
+        guard output >= 0 else { return }
+        while takeOutput(output) > 0 {}
     }
 
     func signal(_ number: Int32) { if let process { kill(process, number) } }
