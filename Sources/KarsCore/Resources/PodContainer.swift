@@ -322,7 +322,9 @@ package struct ResourceRequirements: ResourceValue {
         guard let object = json.objectValue else { throw ResourceError(path, "expected an object") }
         var quantities: [String: Quantity] = [:]
         for (name, value) in object.members {
-            guard let text = value.stringValue ?? value.intValue.map(String.init), let quantity = Quantity(text), quantity >= .zero else {
+            guard let text = value.stringValue ?? value.intValue.map(String.init), let quantity = Quantity(text),
+                quantity >= .zero
+            else {
                 throw ResourceError("\(path).\(name)", "expected a quantity such as 500m or 1Gi")
             }
             quantities[name] = quantity

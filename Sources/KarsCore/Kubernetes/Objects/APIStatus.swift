@@ -74,12 +74,14 @@ extension APIStatus {
     }
 
     package static func notFound(_ resource: GroupVersionResource, name: String) -> APIStatus {
-        APIStatus(code: 404, reason: .notFound, message: "\(resource.qualified) \"\(name)\" not found", about: resource, name: name)
+        APIStatus(
+            code: 404, reason: .notFound, message: "\(resource.qualified) \"\(name)\" not found", about: resource, name: name)
     }
 
     package static func alreadyExists(_ resource: GroupVersionResource, name: String) -> APIStatus {
         APIStatus(
-            code: 409, reason: .alreadyExists, message: "\(resource.qualified) \"\(name)\" already exists", about: resource, name: name)
+            code: 409, reason: .alreadyExists, message: "\(resource.qualified) \"\(name)\" already exists", about: resource,
+            name: name)
     }
 
     /// Optimistic locking failed, or a precondition.
@@ -124,7 +126,9 @@ extension APIStatus {
         bare(405, .methodNotAllowed, "the server does not allow this method on the requested resource")
     }
     /// A resource that a known group does not have.
-    package static func unknownResource() -> APIStatus { bare(404, .notFound, "the server could not find the requested resource") }
+    package static func unknownResource() -> APIStatus {
+        bare(404, .notFound, "the server could not find the requested resource")
+    }
     /// A patch that does not fit the object.
     package static func unprocessable() -> APIStatus {
         bare(422, .invalid, "the server rejected our request due to an error in our request")
@@ -140,7 +144,8 @@ extension APIStatus {
     /// Reads a body of kind `Status`; nil for anything else.
     package init?(reading json: JSON) {
         guard json["kind"]?.stringValue == "Status", let code = json["code"]?.intValue else { return nil }
-        self.init(code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
+        self.init(
+            code: code, reason: Reason(rawValue: json["reason"]?.stringValue ?? ""), message: json["message"]?.stringValue ?? "")
         continueToken = json["metadata"]?["continue"]?.stringValue
         guard let details = json["details"] else { return }
         showsEmptyDetails = details.objectValue?.isEmpty == true
@@ -151,7 +156,8 @@ extension APIStatus {
         retryAfterSeconds = details["retryAfterSeconds"]?.intValue
         causes = (details["causes"]?.arrayValue ?? []).map {
             Cause(
-                reason: $0["reason"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "", field: $0["field"]?.stringValue)
+                reason: $0["reason"]?.stringValue ?? "", message: $0["message"]?.stringValue ?? "",
+                field: $0["field"]?.stringValue)
         }
     }
 

@@ -29,11 +29,15 @@ package struct FieldError: Error, Hashable, Sendable, CustomStringConvertible {
         self.detail = detail
     }
 
-    package static func required(_ field: String, _ detail: String = "") -> FieldError { FieldError(.required, field, detail: detail) }
+    package static func required(_ field: String, _ detail: String = "") -> FieldError {
+        FieldError(.required, field, detail: detail)
+    }
     package static func invalid(_ field: String, _ value: JSON, _ detail: String) -> FieldError {
         FieldError(.invalid, field, value: value, detail: detail)
     }
-    package static func forbidden(_ field: String, _ detail: String) -> FieldError { FieldError(.forbidden, field, detail: detail) }
+    package static func forbidden(_ field: String, _ detail: String) -> FieldError {
+        FieldError(.forbidden, field, detail: detail)
+    }
     package static func duplicate(_ field: String, _ value: JSON) -> FieldError { FieldError(.duplicate, field, value: value) }
     package static func notSupported(_ field: String, _ value: JSON, supported: [String]) -> FieldError {
         let list = supported.map { "\"\($0)\"" }.joined(separator: ", ")

@@ -71,7 +71,9 @@ package struct CELLazyObject: Sendable {
     }
 
     private func index(of field: String) -> Int? {
-        type.fields[field].flatMap { field in expressions.names.firstIndex { $0 == field.jsonName } }.flatMap { $0 < count ? $0 : nil }
+        type.fields[field].flatMap { field in expressions.names.firstIndex { $0 == field.jsonName } }.flatMap {
+            $0 < count ? $0 : nil
+        }
     }
 
     func has(_ field: String) -> Bool { index(of: field) != nil }

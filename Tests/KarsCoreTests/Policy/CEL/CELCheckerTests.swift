@@ -5,8 +5,10 @@ import Testing
     static let spec = CELObjectType(
         name: "Spec",
         fields: [
-            "replicas": .int, "name": .string, "x-prop": .int, "namespace": .string, "redact__d": .int, "a.b/c": .string, "9x": .int,
-            "labels": .map(.string, .string), "ports": .list(.int), "sub": .object(CELObjectType(name: "Sub", fields: ["n": .int])),
+            "replicas": .int, "name": .string, "x-prop": .int, "namespace": .string, "redact__d": .int, "a.b/c": .string,
+            "9x": .int,
+            "labels": .map(.string, .string), "ports": .list(.int),
+            "sub": .object(CELObjectType(name: "Sub", fields: ["n": .int])),
         ])
 
     static let environment = CELEnvironment(variables: [
@@ -50,16 +52,19 @@ import Testing
         CELRow("size(1)", "1:5: found no matching overload for 'size' applied to '(int)'"),
         CELRow("n.size()", "1:7: found no matching overload for 'size' applied to 'int.()'"),
         CELRow("s.startsWith(1)", "1:13: found no matching overload for 'startsWith' applied to 'string.(int)'"),
-        CELRow("[1, 'a']", "1:5: expected type 'int' but found 'string'"), CELRow("{1: 1, 'a': 1}", "1:8: expected type 'int' but found 'string'"),
+        CELRow("[1, 'a']", "1:5: expected type 'int' but found 'string'"),
+        CELRow("{1: 1, 'a': 1}", "1:8: expected type 'int' but found 'string'"),
         CELRow("{'a': 1, 'b': 's'}", "1:15: expected type 'int' but found 'string'"),
         CELRow("'%s%d'.format(['a', 1])", "1:21: expected type 'string' but found 'int'"),
-        CELRow("n.all(x, true)", "1:1: expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)"),
+        CELRow(
+            "n.all(x, true)", "1:1: expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)"),
         CELRow("list.all(x, x)", "1:9: found no matching overload for '_&&_' applied to '(bool, int)'"),
         CELRow("list.exists(x, 's')", "1:12: found no matching overload for '_||_' applied to '(bool, string)'"),
         CELRow("list.filter(x, x)", "1:12: found no matching overload for '_?_:_' applied to '(int, list(int), list(int))'"),
         CELRow("list.all(x, true) && x", "1:22: undeclared reference to 'x' (in container '')"),
         CELRow("s.matches('[')", "1:11: invalid matches argument"), CELRow("s.find('a**')", "1:8: invalid find argument"),
-        CELRow("duration('1d')", "1:10: invalid duration argument"), CELRow("timestamp('now')", "1:11: invalid timestamp argument"),
+        CELRow("duration('1d')", "1:10: invalid duration argument"),
+        CELRow("timestamp('now')", "1:11: invalid timestamp argument"),
         CELRow("[?1]", "1:3: expected type 'optional_type(int)' but found 'int'"),
         CELRow("nosuch.all(x, x.y > 1)", "1:1: undeclared reference to 'nosuch' (in container '')"),
     ])
@@ -69,19 +74,30 @@ import Testing
 
     @Test(arguments: [
         CELRow("self.replicas", "int"), CELRow("self.x__dash__prop", "int"), CELRow("self.__namespace__", "string"),
-        CELRow("self.redact__underscores__d", "int"), CELRow("self.a__dot__b__slash__c", "string"), CELRow("self.labels['a']", "string"),
+        CELRow("self.redact__underscores__d", "int"), CELRow("self.a__dot__b__slash__c", "string"),
+        CELRow("self.labels['a']", "string"),
         CELRow("self.labels.a", "string"), CELRow("self.ports[0]", "int"), CELRow("self.sub.n", "int"), CELRow("self", "Spec"),
-        CELRow("any.whatever.it[0] + 1", "int"), CELRow("any + any", "dyn"), CELRow("any == 1", "bool"), CELRow("any.f()", "1:6: undeclared reference to 'f' (in container '')"),
-        CELRow("1 < 2.0 && 1u >= 1", "bool"), CELRow("[1, n]", "list(int)"), CELRow("[]", "list(dyn)"), CELRow("[any, 1]", "list(dyn)"),
-        CELRow("{'a': [1]}", "map(string, list(int))"), CELRow("list + [1]", "list(int)"), CELRow("list.map(x, string(x))", "list(string)"),
-        CELRow("list.filter(x, x > 1)", "list(int)"), CELRow("self.labels.all(k, k == 'a')", "bool"), CELRow("list.map(x, x > 1, x * 2)", "list(int)"),
-        CELRow("list.transformMap(i, v, string(v))", "map(int, string)"), CELRow("maybe.orValue(1)", "int"), CELRow("maybe", "optional_type(int)"),
-        CELRow("self.?name", "optional_type(string)"), CELRow("self.?sub.n", "optional_type(int)"), CELRow("list[?0]", "optional_type(int)"),
+        CELRow("any.whatever.it[0] + 1", "int"), CELRow("any + any", "dyn"), CELRow("any == 1", "bool"),
+        CELRow("any.f()", "1:6: undeclared reference to 'f' (in container '')"),
+        CELRow("1 < 2.0 && 1u >= 1", "bool"), CELRow("[1, n]", "list(int)"), CELRow("[]", "list(dyn)"),
+        CELRow("[any, 1]", "list(dyn)"),
+        CELRow("{'a': [1]}", "map(string, list(int))"), CELRow("list + [1]", "list(int)"),
+        CELRow("list.map(x, string(x))", "list(string)"),
+        CELRow("list.filter(x, x > 1)", "list(int)"), CELRow("self.labels.all(k, k == 'a')", "bool"),
+        CELRow("list.map(x, x > 1, x * 2)", "list(int)"),
+        CELRow("list.transformMap(i, v, string(v))", "map(int, string)"), CELRow("maybe.orValue(1)", "int"),
+        CELRow("maybe", "optional_type(int)"),
+        CELRow("self.?name", "optional_type(string)"), CELRow("self.?sub.n", "optional_type(int)"),
+        CELRow("list[?0]", "optional_type(int)"),
         CELRow("optional.of(s)", "optional_type(string)"), CELRow("maybe.optMap(v, string(v))", "optional_type(string)"),
-        CELRow("self == null", "bool"), CELRow("cel.bind(v, 1, v + n)", "int"), CELRow("type(1)", "type"), CELRow("dyn(1)", "dyn"),
-        CELRow("int(any)", "int"), CELRow("google.protobuf.Timestamp", "type"), CELRow("any ? 1 : 2", "int"), CELRow("true ? any : 1", "dyn"),
-        CELRow("'%s %d'.format([dyn('a'), 1, [2.0]])", "string"), CELRow("[1, 2].sum()", "int"), CELRow("[quantity('1')].map(q, q.asInteger())", "list(int)"),
-        CELRow("ip('1.1.1.1') == ip('::1')", "bool"), CELRow("list.max() - duration('1s')", "1:12: found no matching overload for '_-_' applied to '(int, duration)'"),
+        CELRow("self == null", "bool"), CELRow("cel.bind(v, 1, v + n)", "int"), CELRow("type(1)", "type"),
+        CELRow("dyn(1)", "dyn"),
+        CELRow("int(any)", "int"), CELRow("google.protobuf.Timestamp", "type"), CELRow("any ? 1 : 2", "int"),
+        CELRow("true ? any : 1", "dyn"),
+        CELRow("'%s %d'.format([dyn('a'), 1, [2.0]])", "string"), CELRow("[1, 2].sum()", "int"),
+        CELRow("[quantity('1')].map(q, q.asInteger())", "list(int)"),
+        CELRow("ip('1.1.1.1') == ip('::1')", "bool"),
+        CELRow("list.max() - duration('1s')", "1:12: found no matching overload for '_-_' applied to '(int, duration)'"),
     ])
     func `types follow the expression`(row: CELRow) {
         #expect(complaint(row.expression) == row.result)
@@ -107,7 +123,8 @@ import Testing
 
     @Test func `complaints are bounded`() {
         let error = #expect(throws: CELCompileError.self) {
-            try CELProgram(compiling: "[" + Array(repeating: "x", count: 5_000).joined(separator: ",") + "]", in: CELEnvironment())
+            try CELProgram(
+                compiling: "[" + Array(repeating: "x", count: 5_000).joined(separator: ",") + "]", in: CELEnvironment())
         }
         #expect(error?.issues.count == 100)
     }

@@ -11,22 +11,32 @@ import Testing
 
     /// What Kubernetes charges: one for each name, field and comparison, a tenth of a unit for each byte of text that is walked, ten
     /// for a list, thirty for a map.
-    @Test(arguments: [
-        ("1", 0), ("x", 1), ("x.a", 2), ("x.a.b", 3), ("x['a']", 2), ("has(x.a)", 1), ("1 < 2", 1), ("x.n == 1", 3), ("!true", 1), ("true && false || true", 0), ("true ? 1 : 2", 0),
-        ("1 + 2", 1), ("'aaaaaaaaaa' + 'bbbbbbbbbb'", 2), ("'aaaaaaaaaaa' == 'aaaaaaaaaaa'", 2), ("'aaaaaaaaaaa' == 'a'", 1), ("'aaaaaaaaaaaaaaaaaaaaa'.startsWith('a')", 3), ("[1, x]", 11), ("{1: 2}", 30),
-        ("1 in [1, 2, 3]", 1), ("4 in [1, 2, 3]", 3), ("'aaaaaaaaaaaaaaaaaaaa'.contains('bbbbbbbbbbb')", 4), ("size('aaa')", 1), ("int('1')", 1), ("quantity('1').sign()", 2),
-        ("[1, 2, 3].all(i, i > 0)", 15), ("[1, 2].exists(i, i > 0)", 5), ("[1, 2].map(i, i)", 26), ("[1, 2].filter(i, i > 1)", 17),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("1", 0), ("x", 1), ("x.a", 2), ("x.a.b", 3), ("x['a']", 2), ("has(x.a)", 1), ("1 < 2", 1), ("x.n == 1", 3),
+            ("!true", 1), ("true && false || true", 0), ("true ? 1 : 2", 0),
+            ("1 + 2", 1), ("'aaaaaaaaaa' + 'bbbbbbbbbb'", 2), ("'aaaaaaaaaaa' == 'aaaaaaaaaaa'", 2), ("'aaaaaaaaaaa' == 'a'", 1),
+            ("'aaaaaaaaaaaaaaaaaaaaa'.startsWith('a')", 3), ("[1, x]", 11), ("{1: 2}", 30),
+            ("1 in [1, 2, 3]", 1), ("4 in [1, 2, 3]", 3), ("'aaaaaaaaaaaaaaaaaaaa'.contains('bbbbbbbbbbb')", 4),
+            ("size('aaa')", 1), ("int('1')", 1), ("quantity('1').sign()", 2),
+            ("[1, 2, 3].all(i, i > 0)", 15), ("[1, 2].exists(i, i > 0)", 5), ("[1, 2].map(i, i)", 26),
+            ("[1, 2].filter(i, i > 1)", 17),
+        ] as [(String, UInt64)])
     func `operations cost what Kubernetes says`(expression: String, expected: UInt64) throws {
         #expect(try cost(expression, ["x": celInput(["a": ["b": 1], "n": 1])]) == expected)
     }
 
     @Test(arguments: [
-        "list.all(x, list.all(y, list.all(z, x + y + z >= 0)))", "list.map(x, list.map(y, list.map(z, x)))", "list.filter(x, list.exists(y, list.exists(z, x < y && y < z && z < x)))",
-        "list.map(x, big + string(x)).join(big)", "big.split('').map(c, big.split(''))", "list.map(x, big.replace('', big))", "list.map(x, big.contains(big + 'b'))", "list.map(x, big.matches('(a|b|c|d){1000}$'))",
-        "list.map(x, size(big))", "list.map(x, big.findAll('a.*b|a'))", "list.map(x, big.substring(1)).all(s, s != big)", "list.map(x, list + list)", "list.map(x, '%s%s'.format([big, big]))", "list.map(x, big.reverse().lowerAscii())",
-        "list.all(x, sets.contains(list, list.map(y, y + x)))", "list.all(x, list == list.map(y, y))", "list.map(x, big.lastIndexOf('b' + big.substring(50000)))",
-        "cel.bind(a, big + big, cel.bind(b, a + a, cel.bind(c, b + b, cel.bind(d, c + c, cel.bind(e, d + d, cel.bind(f, e + e, cel.bind(g, f + f, g + g)))))))", "list.map(x, list.map(y, big))", "list.transformMap(i, x, list.transformMap(j, y, big))",
+        "list.all(x, list.all(y, list.all(z, x + y + z >= 0)))", "list.map(x, list.map(y, list.map(z, x)))",
+        "list.filter(x, list.exists(y, list.exists(z, x < y && y < z && z < x)))",
+        "list.map(x, big + string(x)).join(big)", "big.split('').map(c, big.split(''))", "list.map(x, big.replace('', big))",
+        "list.map(x, big.contains(big + 'b'))", "list.map(x, big.matches('(a|b|c|d){1000}$'))",
+        "list.map(x, size(big))", "list.map(x, big.findAll('a.*b|a'))", "list.map(x, big.substring(1)).all(s, s != big)",
+        "list.map(x, list + list)", "list.map(x, '%s%s'.format([big, big]))", "list.map(x, big.reverse().lowerAscii())",
+        "list.all(x, sets.contains(list, list.map(y, y + x)))", "list.all(x, list == list.map(y, y))",
+        "list.map(x, big.lastIndexOf('b' + big.substring(50000)))",
+        "cel.bind(a, big + big, cel.bind(b, a + a, cel.bind(c, b + b, cel.bind(d, c + c, cel.bind(e, d + d, cel.bind(f, e + e, cel.bind(g, f + f, g + g)))))))",
+        "list.map(x, list.map(y, big))", "list.transformMap(i, x, list.transformMap(j, y, big))",
         "true || list.all(x, list.all(y, list.all(z, x + y + z >= 0))) || list.all(x, list.all(y, list.all(z, x + y + z >= 0))) == false ? list.all(x, list.all(y, list.all(z, x + y + z >= 0))) : true",
     ])
     func `a comprehension over a large list cannot run away`(expression: String) throws {
@@ -43,7 +53,9 @@ import Testing
     }
 
     @Test func `no logic absorbs the end of the budget`() throws {
-        for expression in ["x.all(i, i > 0) || true", "true && (x.all(i, i > 0) || true)", "x.exists(i, x.all(j, j > i)) || 1 == 1"] {
+        for expression in [
+            "x.all(i, i > 0) || true", "true && (x.all(i, i > 0) || true)", "x.exists(i, x.all(j, j > i)) || 1 == 1",
+        ] {
             let program = try CELProgram(compiling: expression, in: CELEnvironment(variables: ["x": .list(.int)]))
             let list = CELValue.list(CELList((1...100).map { JSON.int($0) }, of: .int))
             let error = #expect(throws: CELEvaluationError.self) { try program.evaluate(["x": list], costLimit: 100) }

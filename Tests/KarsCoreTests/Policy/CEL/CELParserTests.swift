@@ -15,21 +15,26 @@ import Testing
         // Text (langdef "String and Bytes Values")
         CELRow(#"'a' + "b" + '''c''' + """d""""#, "'abcd'"),
         CELRow(#"'\a\b\f\n\r\t\v\\\?\"\'\`' == "\x07\x08\x0c\x0a\x0d\x09\x0b\x5c?\x22'\140""#, "true"),
-        CELRow(#"r'\n' + R"\d""#, #"'\n\d'"#), CELRow(#""\u00e9\U0001F600\303""#, "'é😀Ã'"), CELRow("'''a\n'b''c'''", "'a\n'b''c'"),
+        CELRow(#"r'\n' + R"\d""#, #"'\n\d'"#), CELRow(#""\u00e9\U0001F600\303""#, "'é😀Ã'"),
+        CELRow("'''a\n'b''c'''", "'a\n'b''c'"),
         CELRow(#"r'''a\'''"#, #"'a\'"#),
-        CELRow(#"b'\x00\377é'"#, "b[0, 255, 195, 169]"), CELRow(#"B"abc""#, "b[97, 98, 99]"), CELRow(#"br'\x00'"#, "b[92, 120, 48, 48]"),
+        CELRow(#"b'\x00\377é'"#, "b[0, 255, 195, 169]"), CELRow(#"B"abc""#, "b[97, 98, 99]"),
+        CELRow(#"br'\x00'"#, "b[92, 120, 48, 48]"),
         CELRow(#"'\q'"#, #"1:1: Syntax error: token recognition error at: ''\q'"#),
         CELRow(#"'\u12'"#, #"1:1: Syntax error: token recognition error at: ''\u'"#),
         CELRow(#"b'\u0041'"#, #"1:1: Syntax error: token recognition error at: 'b'\u'"#),
-        CELRow(#"'\ud800'"#, "1:1: invalid unicode code point"), CELRow("'abc", "1:1: Syntax error: token recognition error at: ''abc'"),
+        CELRow(#"'\ud800'"#, "1:1: invalid unicode code point"),
+        CELRow("'abc", "1:1: Syntax error: token recognition error at: ''abc'"),
         CELRow("'a\nb'", "1:1: Syntax error: token recognition error at: ''a'"),
         // Precedence and signs
-        CELRow("1 + 2 * 3 - 4 / 2", "5"), CELRow("(1 + 2) * 3", "9"), CELRow("7 % 4 * 2", "6"), CELRow("--1", "1"), CELRow("-(1)", "-1"),
+        CELRow("1 + 2 * 3 - 4 / 2", "5"), CELRow("(1 + 2) * 3", "9"), CELRow("7 % 4 * 2", "6"), CELRow("--1", "1"),
+        CELRow("-(1)", "-1"),
         CELRow("!!true", "true"), CELRow("!!!true", "false"), CELRow("- -1", "1"), CELRow("2 - -1", "3"), CELRow("1 - 1", "0"),
         CELRow("true || false && false", "true"), CELRow("1 < 2 == true", "true"), CELRow("true ? 1 : false ? 2 : 3", "1"),
         CELRow("1 in [1] && !(2 in [1])", "true"),
         // Collections, trailing commas, comments
-        CELRow("[1, 2, 3,]", "[1, 2, 3]"), CELRow("[]", "[]"), CELRow("[,]", "[]"), CELRow("{}", "{}"), CELRow("{'a': 1,}", "{'a': 1}"),
+        CELRow("[1, 2, 3,]", "[1, 2, 3]"), CELRow("[]", "[]"), CELRow("[,]", "[]"), CELRow("{}", "{}"),
+        CELRow("{'a': 1,}", "{'a': 1}"),
         CELRow("1 // one\n + 2 // two", "3"), CELRow("\t1\r\n+\u{0c}2", "3"),
     ])
     func `literals and operators`(row: CELRow) {
@@ -37,9 +42,18 @@ import Testing
     }
 
     @Test(arguments: [
-        CELRow("", "1:1: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"),
-        CELRow("{", "1:2: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '}', '(', '.', ',', '-', '!', '?', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"),
-        CELRow("1 + +", "1:5: Syntax error: mismatched input '+' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"),
+        CELRow(
+            "",
+            "1:1: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+        ),
+        CELRow(
+            "{",
+            "1:2: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '}', '(', '.', ',', '-', '!', '?', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+        ),
+        CELRow(
+            "1 + +",
+            "1:5: Syntax error: mismatched input '+' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+        ),
         CELRow("foo.", "1:5: Syntax error: no viable alternative at input '.'"),
         CELRow("object.(", "1:8: Syntax error: no viable alternative at input '.('"),
         CELRow(#"{"a": 1}."a""#, #"1:10: Syntax error: no viable alternative at input '."a"'"#),
@@ -48,14 +62,16 @@ import Testing
         CELRow("a | b", "1:3: Syntax error: token recognition error at: '|'"),
         CELRow("@a", "1:1: Syntax error: token recognition error at: '@'"),
         CELRow("f(1, (2 x y))", "1:9: Syntax error: mismatched input 'x' expecting ')'"),
-        CELRow("f(1])", "1:4: Syntax error: extraneous input ']' expecting ')'"), CELRow("(1", "1:3: Syntax error: missing ')' at '<EOF>'"),
+        CELRow("f(1])", "1:4: Syntax error: extraneous input ']' expecting ')'"),
+        CELRow("(1", "1:3: Syntax error: missing ')' at '<EOF>'"),
         CELRow("{1:305 2:569}", "1:8: Syntax error: mismatched input '2' expecting {'}', ','}"),
         CELRow("[1 2]", "1:4: Syntax error: mismatched input '2' expecting {']', ','}"),
         CELRow("{'a' 1}", "1:6: Syntax error: mismatched input '1' expecting ':'"),
         CELRow("true ? 1", "1:9: Syntax error: mismatched input '<EOF>' expecting ':'"),
         CELRow("namespace", "1:1: reserved identifier: namespace"), CELRow("for(1)", "1:1: reserved identifier: for"),
         CELRow("1 +\n  while", "2:3: reserved identifier: while"),
-        CELRow("has(1)", "1:5: invalid argument to has() macro"), CELRow("[1].all(1, true)", "1:9: argument must be a simple name"),
+        CELRow("has(1)", "1:5: invalid argument to has() macro"),
+        CELRow("[1].all(1, true)", "1:9: argument must be a simple name"),
     ])
     func `what leaves the grammar is refused where it does`(row: CELRow) {
         #expect(celResult(row.expression) == row.result)

@@ -7,8 +7,10 @@ import Testing
         CELObjectType(
             name: "thing",
             fields: [
-                "int": .int, "num": .double, "text": .string, "bin": .bytes, "day": .timestamp, "time": .timestamp, "ttl": .duration,
-                "set": .list(.int, .set), "other": .list(.int, .set), "items": .list(item, .map(keys: ["k"])), "more": .list(item, .map(keys: ["k"])),
+                "int": .int, "num": .double, "text": .string, "bin": .bytes, "day": .timestamp, "time": .timestamp,
+                "ttl": .duration,
+                "set": .list(.int, .set), "other": .list(.int, .set), "items": .list(item, .map(keys: ["k"])),
+                "more": .list(item, .map(keys: ["k"])),
                 "plain": .list(.int), "map": .map(.string, .double), "any": .dyn,
             ]))
 
@@ -18,7 +20,8 @@ import Testing
 
     @Test func `JSON is read as its type says`() throws {
         let json: JSON = [
-            "int": 3, "num": 3, "text": "t", "bin": "aGk=", "day": "2024-02-29", "time": "2024-02-29T12:00:00+02:00", "ttl": "1m", "map": ["a": 1],
+            "int": 3, "num": 3, "text": "t", "bin": "aGk=", "day": "2024-02-29", "time": "2024-02-29T12:00:00+02:00", "ttl": "1m",
+            "map": ["a": 1],
             "any": [1, 1.5, 1.0, "s", nil, ["x": true]],
         ]
         #expect(try result("self.int", json) == "3")
@@ -30,11 +33,15 @@ import Testing
         #expect(try result("self.ttl", json) == "duration(60s)")
         #expect(try result("self.map.a", json) == "1.0")
         #expect(try result("self.any", json) == "[1, 1.5, 1, 's', null, {'x': true}]")
-        #expect(try result("string(type(self))", json) == "1:7: found no matching overload for 'type' applied to '(thing)'" || result("string(type(self))", json) == "'thing'")
+        #expect(
+            try result("string(type(self))", json) == "1:7: found no matching overload for 'type' applied to '(thing)'"
+                || result("string(type(self))", json) == "'thing'")
     }
 
     @Test func `JSON that is not what its schema says is an error, not a trap`() throws {
-        let json: JSON = ["int": "x", "num": "x", "text": 1, "bin": "?", "day": "x", "ttl": "x", "set": 1, "map": [1], "items": ["a"]]
+        let json: JSON = [
+            "int": "x", "num": "x", "text": 1, "bin": "?", "day": "x", "ttl": "x", "set": 1, "map": [1], "items": ["a"],
+        ]
         #expect(try result("self.int + 1", json) == "error: no such overload")
         #expect(try result("self.num < 1.0", json) == "error: no such overload")
         #expect(try result("self.text.size()", json) == "error: no such overload")
@@ -67,7 +74,9 @@ import Testing
         #expect(try result("self.set + [5, 1]", json) == "[1, 2, 3, 5]")
         #expect(try result("self.plain + [5, 1]", json) == "[3, 2, 1, 5, 1]")
         #expect(try result("self.items == self.more", json) == "true")
-        let other: JSON = ["items": [["k": "a", "v": 1], ["k": "b", "v": 2]], "more": [["k": "b", "v": 3], ["k": "c", "v": 4]]]
+        let other: JSON = [
+            "items": [["k": "a", "v": 1], ["k": "b", "v": 2]], "more": [["k": "b", "v": 3], ["k": "c", "v": 4]],
+        ]
         #expect(try result("self.items == self.more", other) == "false")
         #expect(try result("(self.items + self.more).map(i, i.k + string(i.v))", other) == "['a1', 'b3', 'c4']")
     }
@@ -97,7 +106,9 @@ import Testing
         return variables
     }
 
-    func evaluate(_ text: String, over variables: CELVariables, limit: UInt64 = CELProgram.perCallLimit, cost: inout UInt64) throws -> CELValue {
+    func evaluate(_ text: String, over variables: CELVariables, limit: UInt64 = CELProgram.perCallLimit, cost: inout UInt64)
+        throws -> CELValue
+    {
         let program = try CELProgram(compiling: text, in: variables.environment)
         return try program.evaluate(variables.bindings(["n": .int(7)]), costLimit: limit, cost: &cost)
     }

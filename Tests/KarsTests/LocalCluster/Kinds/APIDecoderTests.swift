@@ -79,16 +79,6 @@ import Testing
         #expect(Base64Text.fault(in: text) == offset.map { "illegal base64 data at input byte \($0)" })
     }
 
-    @Test(arguments: [
-        ("lots", "quantities must"), ("", "quantities must"), ("1x", "quantities must"), ("1 Mi", "quantities must"),
-        ("5im", "unable to parse quantity's"),
-        ("--1", "unable to parse quantity's"), ("Mi", "unable to parse numeric"), ("1kk", "unable to parse quantity's"),
-    ])
-    func `quantities that are none say why`(text: String, beginning: String) {
-        #expect(Quantity(text) == nil)
-        #expect(QuantityText.fault(in: text).hasPrefix(beginning))
-    }
-
     @Test func `a Deployment without a selector lacks one`() throws {
         var object: JSONObject = [
             "spec": ["template": ["metadata": ["labels": ["a": "b"]], "spec": ["containers": [["name": "c", "image": "i"]]]]]

@@ -145,8 +145,11 @@ enum APIDecoder {
         case .number(let number): text = number.lexeme
         default: text = String(decoding: value.encoded(), as: UTF8.self)
         }
-        guard let quantity = Quantity(text) else { throw Mismatch(plain: QuantityText.fault(in: text)) }
-        return .string(quantity.description)
+        do throws(QuantityError) {
+            return .string(try Quantity(parsing: text).description)
+        } catch {
+            throw Mismatch(plain: error.description)
+        }
     }
 
     private static func time(_ value: JSON, _ type: APIType) throws(Mismatch) -> JSON {

@@ -13,7 +13,9 @@ extension CELChecker {
         let type = CELType.list(elementType ?? .unknown)
         let constants = nodes.compactMap { $0.isOptional ? nil : ($0.node as? CELConstant)?.value }
         // A list of literals is made once.
-        if !nodes.isEmpty, constants.count == nodes.count { return Checked(node: CELConstant(.list(CELList(constants))), type: type) }
+        if !nodes.isEmpty, constants.count == nodes.count {
+            return Checked(node: CELConstant(.list(CELList(constants))), type: type)
+        }
         return Checked(node: CELListLiteral(nodes), type: type)
     }
 

@@ -60,7 +60,9 @@ struct CELChecker {
     }
 
     private mutating func variable(_ name: String) -> Checked? {
-        if let scope = scopes.last(where: { $0.name == name }) { return Checked(node: CELLocal(slot: scope.slot), type: scope.type) }
+        if let scope = scopes.last(where: { $0.name == name }) {
+            return Checked(node: CELLocal(slot: scope.slot), type: scope.type)
+        }
         guard let type = environment.variables[name] else { return nil }
         let slot = inputs.firstIndex(of: name) ?? inputs.count
         if slot == inputs.count { inputs.append(name) }

@@ -71,7 +71,8 @@ struct CELTypeBindings {
             return true
         case (_, .dyn), (_, .unknown): return true
         case (.list(let element, _), .list(let other, _)): return match(element, other)
-        case (.map(let key, let value), .map(let otherKey, let otherValue)): return match(key, otherKey) && match(value, otherValue)
+        case (.map(let key, let value), .map(let otherKey, let otherValue)):
+            return match(key, otherKey) && match(value, otherValue)
         case (.optional(let wrapped), .optional(let other)): return match(wrapped, other)
         default: return parameter.accepts(argument)
         }

@@ -85,7 +85,9 @@ final class CELArithmetic: CELNode {
             guard span.nanoseconds != .min else { throw CELEvaluationError(.overflow, "timestamp overflow") }
             return .timestamp(try Self.time(time.advanced(byCEL: CELDuration(nanoseconds: -span.nanoseconds))))
         case (.timestamp(let later), .subtract, .timestamp(let earlier)):
-            guard let span = CELDuration(from: earlier, to: later) else { throw CELEvaluationError(.overflow, "duration overflow") }
+            guard let span = CELDuration(from: earlier, to: later) else {
+                throw CELEvaluationError(.overflow, "duration overflow")
+            }
             return .duration(span)
         default: throw .noSuchOverload
         }

@@ -66,7 +66,8 @@ enum CELAddressLibrary {
     private static func parseIP(_ text: String) throws(CELEvaluationError) -> IPAddress {
         let shown = CELFormatting.quoted(text, limit: 100)
         guard let address = IPAddress(text) else {
-            throw .invalid("IP Address \(shown) parse error during conversion from string: ParseAddr(\(shown)): unable to parse IP")
+            throw .invalid(
+                "IP Address \(shown) parse error during conversion from string: ParseAddr(\(shown)): unable to parse IP")
         }
         guard address.unmapped == address else { throw .invalid("IPv4-mapped IPv6 address \(shown) is not allowed") }
         return address
@@ -95,7 +96,8 @@ enum CELAddressLibrary {
     private static func parseCIDR(_ text: String) throws(CELEvaluationError) -> CELCIDR {
         guard let block = CELCIDR(text) else {
             let shown = CELFormatting.quoted(text, limit: 100)
-            throw .invalid("network address parse error during conversion from string: netip.ParsePrefix(\(shown)): no such prefix")
+            throw .invalid(
+                "network address parse error during conversion from string: netip.ParsePrefix(\(shown)): no such prefix")
         }
         return block
     }

@@ -139,7 +139,8 @@ enum CELConversionLibrary {
     }
 
     private static func failure(_ text: String, _ type: String) -> CELEvaluationError {
-        CELEvaluationError(.conversion, "type conversion error from 'string' to '\(type)': \(CELFormatting.quoted(text, limit: 100))")
+        CELEvaluationError(
+            .conversion, "type conversion error from 'string' to '\(type)': \(CELFormatting.quoted(text, limit: 100))")
     }
 
     /// A decimal number, or Go's names for the special values.

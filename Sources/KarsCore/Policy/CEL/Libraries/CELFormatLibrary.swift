@@ -42,7 +42,9 @@ package enum CELStringFormat: String, CaseIterable, Sendable {
         var rest = Array(text.utf8)[...]
         for (index, length) in [8, 4, 4, 4, 12].enumerated() {
             if index > 0, rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
-            guard rest.count >= length, Hex.decode(String(decoding: rest.prefix(length), as: UTF8.self)) != nil else { return false }
+            guard rest.count >= length, Hex.decode(String(decoding: rest.prefix(length), as: UTF8.self)) != nil else {
+                return false
+            }
             rest = rest.dropFirst(length)
         }
         return rest.isEmpty

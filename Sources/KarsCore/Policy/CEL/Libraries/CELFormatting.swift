@@ -105,7 +105,9 @@ enum CELFormatting {
         case .null, .bool, .int, .uint, .double, .string, .timestamp, .duration, .type: return value.shown
         case .object, .lazy, .optional, .opaque:
             throw unfit(
-                value, "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps")
+                value,
+                "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
+            )
         }
     }
 
@@ -183,7 +185,8 @@ enum CELFormatting {
         let raised: [Character] = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"]
         let digits = String(exponent.magnitude)
         let power = (digits.count < 2 ? "0" : "") + digits
-        return "\(mantissa)\u{202f}×\u{202f}10\(exponent < 0 ? "⁻" : "")\(String(power.compactMap { $0.wholeNumberValue.map { raised[$0] } }))"
+        return
+            "\(mantissa)\u{202f}×\u{202f}10\(exponent < 0 ? "⁻" : "")\(String(power.compactMap { $0.wholeNumberValue.map { raised[$0] } }))"
     }
 
     // MARK: Quotes

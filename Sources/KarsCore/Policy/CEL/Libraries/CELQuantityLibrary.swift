@@ -11,7 +11,7 @@ enum CELQuantityLibrary {
             return .int(integer)
         },
         reading("asApproximateFloat", .double) { (quantity) throws(CELEvaluationError) in .double(quantity.approximateDouble) },
-        reading("sign", .int) { (quantity) throws(CELEvaluationError) in .int(quantity.sign) },
+        reading("sign", .int) { (quantity) throws(CELEvaluationError) in .int(Int64(quantity.sign)) },
         combining("isLessThan", quantityType, .bool) { .bool($0 < $1) },
         combining("isGreaterThan", quantityType, .bool) { .bool($0 > $1) },
         combining("compareTo", quantityType, .int) { .int($0 < $1 ? -1 : $0 > $1 ? 1 : 0) },
@@ -22,7 +22,7 @@ enum CELQuantityLibrary {
     ]
 
     private static func reading(
-        _ name: String, _ result: CELType, _ read: @escaping @Sendable (CELQuantity) throws(CELEvaluationError) -> CELValue
+        _ name: String, _ result: CELType, _ read: @escaping @Sendable (Quantity) throws(CELEvaluationError) -> CELValue
     ) -> CELOverload {
         .member(
             name, [quantityType], result,
@@ -34,7 +34,7 @@ enum CELQuantityLibrary {
 
     /// A function of two quantities; where `other` is an int, of a quantity and the quantity of that int.
     private static func combining(
-        _ name: String, _ other: CELType, _ result: CELType, _ combine: @escaping @Sendable (CELQuantity, CELQuantity) -> CELValue
+        _ name: String, _ other: CELType, _ result: CELType, _ combine: @escaping @Sendable (Quantity, Quantity) -> CELValue
     ) -> CELOverload {
         .member(
             name, [quantityType, other], result,
@@ -47,25 +47,25 @@ enum CELQuantityLibrary {
     static func quantity(_ text: CELValue, _ frame: inout CELFrame) throws(CELEvaluationError) -> CELValue {
         let text = try text.text()
         try frame.chargeText(text.utf8.count)
-        do throws(CELQuantity.Failure) {
-            return .opaque(.quantity(try CELQuantity(parsing: text)))
+        do throws(QuantityError) {
+            return .opaque(.quantity(try Quantity(parsing: text)))
         } catch {
-            throw .invalid(error.rawValue)
+            throw .invalid(error.description)
         }
     }
 
     static func isQuantity(_ text: CELValue, _ frame: inout CELFrame) throws(CELEvaluationError) -> CELValue {
         let text = try text.text()
         try frame.chargeText(text.utf8.count)
-        return .bool((try? CELQuantity(parsing: text)) != nil)
+        return .bool((try? Quantity(parsing: text)) != nil)
     }
 }
 
 extension CELValue {
-    fileprivate func amount() throws(CELEvaluationError) -> CELQuantity {
+    fileprivate func amount() throws(CELEvaluationError) -> Quantity {
         switch self {
         case .opaque(.quantity(let quantity)): return quantity
-        case .int(let number): return CELQuantity(number)
+        case .int(let number): return Quantity(Int(number))
         default: throw .noSuchOverload
         }
     }

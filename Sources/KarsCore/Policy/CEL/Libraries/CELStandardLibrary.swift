@@ -91,7 +91,8 @@ extension String {
         }
     }
 
-    private static func offset(of part: UnsafeBufferPointer<UInt8>, in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+    private static func offset(of part: UnsafeBufferPointer<UInt8>, in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int?
+    {
         var offset = start
         while offset <= text.count - part.count {
             if matches(part, in: text, at: offset) { return offset }

@@ -18,7 +18,8 @@ enum CELTimeLibrary {
                     .binary { (time, zone, frame) throws(CELEvaluationError) in
                         guard case .timestamp(let time) = time else { throw .noSuchOverload }
                         try frame.charge(1)
-                        return .int(read(UTCTime(seconds: time.seconds + (try offset(of: zone.text())), nanoseconds: time.nanoseconds)))
+                        return .int(
+                            read(UTCTime(seconds: time.seconds + (try offset(of: zone.text())), nanoseconds: time.nanoseconds)))
                     }),
             ]
         } + [

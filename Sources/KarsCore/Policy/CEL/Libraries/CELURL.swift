@@ -132,7 +132,9 @@ package struct CELURL: Equatable, Sendable {
         var positions: [CELMapKey: Int] = [:]
         for pair in query.utf8.split(separator: UInt8(ascii: "&")) where !pair.contains(UInt8(ascii: ";")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.queryText(parts[0]), let value = parts.count > 1 ? Self.queryText(parts[1]) : "" else { continue }
+            guard let name = Self.queryText(parts[0]), let value = parts.count > 1 ? Self.queryText(parts[1]) : "" else {
+                continue
+            }
             if let position = positions[.text(name)] {
                 items[position].values.append(value)
             } else {

@@ -7,7 +7,6 @@ struct CELParser {
     /// Of nested expressions: parsing, checking and evaluation recurse this deep at most.
     static let depthLimit = 250
 
-
     private let lexer: CELLexer
     private let tokens: [CELToken]
     private var index = 0

@@ -38,7 +38,8 @@ extension CELObjectType: Hashable {
 package enum CELFieldName {
     /// Words that CEL keeps to itself, in the order of its grammar (langdef "Syntax", RESERVED and the keywords).
     static let reserved: Set<String> = [
-        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
+        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+        "loop",
         "package", "namespace", "return", "var", "void", "while",
     ]
 

@@ -87,7 +87,8 @@ extension CELType: CustomStringConvertible {
     /// Types that an expression can name.
     static let named: [String: CELType] = {
         let plain: [CELType] = [
-            .dyn, .null, .bool, .int, .uint, .double, .string, .bytes, .timestamp, .duration, .type, .list(.dyn), .map(.dyn, .dyn),
+            .dyn, .null, .bool, .int, .uint, .double, .string, .bytes, .timestamp, .duration, .type, .list(.dyn),
+            .map(.dyn, .dyn),
             .optional(.dyn),
         ]
         let all = plain + CELOpaqueType.allCases.map { CELType.opaque($0) }

@@ -36,7 +36,7 @@ package struct CELObject: Sendable {
 /// Values of the library types.
 package enum CELOpaqueValue: Equatable, Sendable {
     case url(CELURL)
-    case quantity(CELQuantity)
+    case quantity(Quantity)
     case ip(IPAddress)
     case cidr(CELCIDR)
     case format(CELStringFormat)
