@@ -53,6 +53,8 @@ final class NodeAgent: Sendable {
         return [
             name("log"): PodLogs(pods: pods, time: context.time),
             name("exec"): PodExec(pods: pods, group: context.group, threads: sessions),
+            name("attach"): PodAttach(pods: pods, time: context.time),
+            name("portforward"): PodPortForward(pods: pods, group: context.group),
         ]
     }
 

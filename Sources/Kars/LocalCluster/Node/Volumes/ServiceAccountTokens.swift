@@ -51,7 +51,8 @@ actor ServiceAccountTokens {
         var request = KubernetesRequest.token(
             namespace: pod.namespace, serviceAccount: pod.spec["serviceAccountName"]?.stringValue ?? "default",
             audiences: audience.isEmpty ? [] : [audience], expirationSeconds: seconds)
-        request.body?.setMember("spec", Self.bound(request.body?["spec"] ?? [:], to: pod))
+        let spec = Self.bound(request.body?["spec"] ?? [:], to: pod)
+        request.body?.setMember("spec", spec)
         let answer = try await api.object(request)
         guard let token = answer["status"]?["token"]?.stringValue else { throw .malformedAnswer("a TokenRequest without a token") }
         // What the server granted may be another time than what was asked for.
