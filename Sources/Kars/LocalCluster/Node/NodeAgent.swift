@@ -122,7 +122,7 @@ final class NodeAgent: Sendable {
                 do {
                     try await context.link(uid).end()
                     await context.network?.detach(podUID: uid)
-                    try Files.remove(context.podMemory(uid))
+                    try await context.removeMemory(uid)
                     try await context.localPod(uid).remove()
                 } catch {
                     context.log.warn("pod.leftovers", ["pod": .string(uid), "reason": .error(error)])

@@ -24,6 +24,12 @@ struct NodeContext: Sendable {
     func podDirectory(_ uid: String) -> String { "\(directory)/pods/\(uid)" }
     func podMemory(_ uid: String) -> String { "\(memory)/\(uid)" }
 
+    /// Files that belong to users of the pod included.
+    func removeMemory(_ uid: String) async throws {
+        let directory = PodDirectory(path: podMemory(uid), executable: executable)
+        try await LocalPod.blocking { try directory.remove() }
+    }
+
     func localPod(_ uid: String) -> LocalPod { LocalPod(directory: podDirectory(uid), executable: executable) }
     func link(_ uid: String) -> SandboxLink { SandboxLink(directory: podDirectory(uid), group: group) }
 }

@@ -18,13 +18,18 @@ struct PodPlace: Sendable {
     var resolvers: String { attachment?.resolverText ?? "" }
 
     /// Of a pod that runs already.
-    static func found(_ pod: NodePod, _ report: SandboxReport, context: NodeContext) async -> PodPlace {
+    static func found(_ pod: NodePod, _ report: SandboxReport, context: NodeContext, tokens: ServiceAccountTokens) async -> PodPlace {
         var place = PodPlace(hostsFile: "\(context.podDirectory(pod.uid))/hosts")
         place.outsideBase = report.outsideBase
         do {
             place.attachment = try await context.network?.attach(podUID: pod.uid, namespace: pod.namespace)
         } catch {
             context.log.warn("pod.network.lost", ["pod": .string(pod.fullName), "reason": .error(error)])
+        }
+        do {
+            place.volumes = try await PodPreparation(pod: pod, context: context, tokens: tokens).volumes(place)
+        } catch {
+            context.log.warn("pod.volumes.old", ["pod": .string(pod.fullName), "reason": .error(error)])
         }
         return place
     }

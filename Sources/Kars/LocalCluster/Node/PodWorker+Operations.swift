@@ -27,6 +27,7 @@ extension PodWorker {
         case .postStart(let container, let id): await postStart(container, id)
         case .probe(let container, let probe, let kind, let id): await check(container, probe, kind, id)
         case .refreshVolumes: await refreshVolumes()
+        case .keepVolumes(let number): await keepVolumes(place: number)
         case .killAll(let delay):
             guard (try? await context.time.sleep(for: delay)) != nil else { return }
             await endSupervisor()
@@ -40,7 +41,6 @@ extension PodWorker {
         do throws(PodPlaceError) {
             let place = try await preparation.make()
             post(.prepared(place))
-            await refreshVolumesLater()
         } catch {
             post(.prepareFailed(reason: error.reason, message: error.description))
         }
@@ -99,15 +99,13 @@ extension PodWorker {
     }
 
     /// Tokens grow old, and annotations change, without any object of ours changing.
-    private func refreshVolumesLater() async {
+    private func keepVolumes(place number: Int) async {
         let hasFiles = (machine.pod.spec["volumes"]?.arrayValue ?? []).contains { $0["emptyDir"] == nil && $0["hostPath"] == nil }
         guard hasFiles else { return }
         while !Task.isCancelled {
-            let next = await tokens.nextRefresh
-            let regular = context.time.now().advanced(by: Self.volumeInterval)
-            guard (try? await context.time.sleep(until: next.map { max($0, context.time.now()) < regular ? $0 : regular } ?? regular)) != nil
-            else { return }
-            guard machine.stage == .up else { return }
+            var due = context.time.now().advanced(by: Self.volumeInterval)
+            if let next = await tokens.nextRefresh { due = min(due, next) }
+            guard (try? await context.time.sleep(until: due)) != nil, machine.stage == .up, placeNumber == number else { return }
             await refreshVolumes()
         }
     }
@@ -201,6 +199,8 @@ extension PodWorker {
         var counter = ProbeMachine(
             period: probe.period, successThreshold: probe.successThreshold, failureThreshold: probe.failureThreshold)
         var pause = probe.initialDelay
+        var toldAt: Instant?
+        let begin = context.time.now()
         while true {
             guard (try? await context.time.sleep(for: pause)) != nil else { return }
             guard let life = machine.lives[container.name], life.runID == id, life.activity == .running else { return }
@@ -212,7 +212,10 @@ extension PodWorker {
                 outcome = (false, "\(error)")
             }
             guard let life = machine.lives[container.name], life.runID == id, life.activity == .running else { return }
-            if !outcome.passed {
+            // Before it has passed once, readiness is looked at more often than the period says; that is not told each time.
+            let now = context.time.now()
+            if !outcome.passed, kind != .readiness || now.duration(since: toldAt ?? begin) >= probe.period {
+                toldAt = now
                 tell(PodEvent(.warning, "Unhealthy", "\(kind.rawValue) probe failed: \(outcome.output)", container))
             }
             if counter.record(success: outcome.passed), let passes = counter.passes {

@@ -29,6 +29,8 @@ actor PodWorker {
         case postStart(NodeContainer, id: String)
         case probe(NodeContainer, NodeProbe, NodeProbe.Kind, id: String)
         case refreshVolumes
+        /// Again and again, as long as this place is there.
+        case keepVolumes(place: Int)
         case killAll(after: Duration)
     }
 
@@ -43,6 +45,8 @@ actor PodWorker {
     nonisolated let tokens: ServiceAccountTokens
     private(set) var machine: PodMachine
     private(set) var place: PodPlace?
+    /// How many places it has had.
+    private(set) var placeNumber = 0
     private var lastReport: SandboxReport?
     private var lastWords: [String: String] = [:]
     private var startTime: UTCTime
@@ -97,7 +101,7 @@ actor PodWorker {
         }
         machine.restore(from: machine.pod.object["status"] ?? [:], report: report, at: now, utc: utc)
         if let report, machine.stage == .up {
-            place = await PodPlace.found(machine.pod, report, context: context)
+            place = await PodPlace.found(machine.pod, report, context: context, tokens: tokens)
             lastReport = report
         }
         if let refusal = machine.pod.refusal, machine.stage == .new { machine.refuse("UnexpectedAdmissionError", refusal) }
@@ -109,7 +113,8 @@ actor PodWorker {
 
     private func resume() -> [Operation] {
         guard machine.stage == .up, let report = lastReport else { return step([]) }
-        var operations: [Operation] = [.observe, .refreshVolumes]
+        placeNumber += 1
+        var operations: [Operation] = [.observe, .refreshVolumes, .keepVolumes(place: placeNumber)]
         for container in machine.pod.allContainers {
             if let life = machine.lives[container.name], life.activity == .running, let id = life.runID {
                 operations += probes(of: container, id: id)
@@ -135,8 +140,9 @@ actor PodWorker {
         case .objectsChanged: if machine.stage == .up { operations.append(.refreshVolumes) }
         case .prepared(let place):
             self.place = place
+            placeNumber += 1
             machine.prepared()
-            operations.append(.observe)
+            operations += [.observe, .keepVolumes(place: placeNumber)]
         case .prepareFailed(let reason, let message): events = machine.prepareFailed(reason, message, at: now)
         case .placeEnded: machine.placeEnded()
         case .placeLost: events = machine.placeLost(at: now, utc: utc)
@@ -212,6 +218,11 @@ actor PodWorker {
                 if let failure = run.startFailure, life.activity == .starting {
                     events += machine.startFailed(run.name, failure, at: now, utc: run.finishedAt ?? utc)
                 } else {
+                    if life.activity == .starting {
+                        // It ran, if only for a moment.
+                        events += machine.running(run.name, since: run.startedAt ?? run.finishedAt ?? utc)
+                        writer.write(snapshot)
+                    }
                     machine.ended(run.name, end(of: run, utc), at: now)
                 }
             }
@@ -269,7 +280,7 @@ actor PodWorker {
     private func forget() async {
         let local = context.localPod(uid)
         do {
-            try Files.remove(context.podMemory(uid))
+            try await context.removeMemory(uid)
             try await local.remove()
         } catch {
             context.log.warn("pod.leftovers", ["pod": .string(machine.pod.fullName), "reason": .error(error)])

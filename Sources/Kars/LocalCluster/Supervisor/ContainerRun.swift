@@ -33,6 +33,8 @@ final class ContainerRun {
     var framer: LogLineFramer?
     var probeTimers: [Int] = []
     private var output: Int32 = -1
+    /// Whether there may be more of the report; nil once it is read.
+    private var takeReport: (() -> Bool)?
 
     init(
         _ container: Container, setup: ContainerSetup, log: ContainerLog, group: ControlGroup?, isInit: Bool,
@@ -88,21 +90,25 @@ final class ContainerRun {
         let reader = report[0]
         _ = fcntl(reader, F_SETFL, O_NONBLOCK)
         var why: [UInt8] = []
-        loop.watch(reader) { [self] in
+        let take = { [self] () -> Bool in
             var chunk = [UInt8](repeating: 0, count: 4_096)
             let count = read(reader, &chunk, chunk.count)
             if count > 0 {
                 why += chunk[..<count]
-                return
+                return true
             }
-            if count < 0, errno == EAGAIN || errno == EINTR { return }
+            if count < 0, errno == EAGAIN || errno == EINTR { return false }
+            takeReport = nil
             loop.unwatch(reader)
             close(reader)
             hasStarted = why.isEmpty
             if hasStarted { startedAt = .now() }
             message = why.isEmpty ? nil : String(decoding: why, as: UTF8.self)
             reported(message)
+            return false
         }
+        takeReport = take
+        loop.watch(reader) { _ = take() }
     }
 
     /// In a child: into the pod's namespaces, then a sibling in a new process namespace executes kars afresh.
@@ -156,6 +162,11 @@ final class ContainerRun {
         guard count > 0 else { return count }
         if let framed = framer?.push(chunk[..<count], at: .now()) { log.write(framed) } else { log.write(chunk[..<count]) }
         return count
+    }
+
+    /// Takes what was said about its start before its end, so that the one is known when the other is.
+    func takeRestOfReport() {
+        while let takeReport, takeReport() {}
     }
 
     /// Takes what the container wrote before its end, so that whoever hears of the end finds it in the log.

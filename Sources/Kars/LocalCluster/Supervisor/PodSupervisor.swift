@@ -203,6 +203,7 @@ final class PodSupervisor {
     }
 
     private func containerEnded(_ run: ContainerRun, _ code: Int32, then ended: (Int32) -> Void) {
+        run.takeRestOfReport()
         run.process = nil
         run.takeRestOfOutput()
         run.finishedAt = .now()

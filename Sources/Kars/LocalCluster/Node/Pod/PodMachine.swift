@@ -66,6 +66,7 @@ struct PodMachine: Sendable {
     private var deadline: Instant?
     private var hasAskedForRemoval = false
     private var hasForgotten = false
+    private var hasTriedPlace = false
 
     init(_ pod: NodePod, config: Config = Config()) {
         self.pod = pod
@@ -118,13 +119,18 @@ struct PodMachine: Sendable {
         }
         switch stage {
         case .new:
-            if ending != nil {
+            if ending != nil, hasTriedPlace {
+                // A part of it may be there.
+                stage = .endingPlace
+                step.actions.append(.endPlace)
+            } else if ending != nil {
                 stage = .down
                 finish(&step)
             } else if let retryAt, retryAt > now {
                 step.wake(at: retryAt)
             } else {
                 retryAt = nil
+                hasTriedPlace = true
                 stage = .preparing
                 step.actions.append(.prepare)
             }
