@@ -134,11 +134,6 @@ struct RESTDispatch: Sendable {
                 try await exchange.answer(request.updateScale(paths, body, type, isPatch: true))
             default: throw APIStatus.methodNotAllowed()
             }
-        case "binding" where request.resource.isPods:
-            guard method == .post else { throw APIStatus.methodNotAllowed() }
-            try exchange.negotiate([])
-            let (body, type) = try await exchange.body()
-            try await exchange.answer(request.bind(body, type))
         case "finalize" where request.resource.isNamespaces:
             guard method == .put else { throw APIStatus.methodNotAllowed() }
             try exchange.negotiate([])
