@@ -12,6 +12,7 @@ extension Fuzz {
         jsonTarget,
         labelSelectorTarget,
         policyProfileTarget,
+        protobufTarget,
         sniTarget,
         sseTarget,
         tlsTarget,

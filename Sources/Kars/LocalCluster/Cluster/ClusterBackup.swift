@@ -19,7 +19,8 @@ enum ClusterBackup {
             if let record = try directory.running() {
                 try await fetch(from: record, directory, to: temporary)
             } else {
-                try directory.claim()
+                let claim = try directory.claim()
+                defer { withExtendedLifetime(claim) {} }
                 let store = try ObjectStore(StoreConfig(directory: directory.statePath))
                 try await store.backup(to: temporary)
                 await store.close()
@@ -35,7 +36,7 @@ enum ClusterBackup {
     }
 
     /// The serving process has the database for itself, so it is asked for a copy.
-    private static func fetch(from record: ClusterDirectory.Record, _ directory: ClusterDirectory, to file: String) async throws {
+    static func fetch(from record: ClusterDirectory.Record, _ directory: ClusterDirectory, to file: String) async throws {
         let group = try EventLoopGroup()
         let identity = try ClusterIdentity(directory: directory.identityPath, serverAddresses: [], now: .now())
         let client = KubernetesClient(try identity.administrator(at: record.url), group: group)
@@ -52,7 +53,8 @@ enum ClusterBackup {
 
     /// Puts the state in `file` in place of what is there. Whatever happens, the directory holds the old state or the new one.
     static func restore(_ directory: ClusterDirectory, from file: String) throws {
-        try directory.claim()
+        let claim = try directory.claim()
+        defer { withExtendedLifetime(claim) {} }
         let arrival = directory.path + "/restoring"
         try Files.remove(arrival)
         try ObjectStore.restore(from: file, to: arrival)

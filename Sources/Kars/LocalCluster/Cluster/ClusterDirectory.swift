@@ -65,8 +65,8 @@ struct ClusterDirectory: Sendable, Equatable {
         return record
     }
 
-    /// Declares this process the one that serves. The lock is held until the process ends.
-    func claim() throws(ClusterError) {
+    /// Declares this process the one that serves, for as long as the claim lives.
+    func claim() throws(ClusterError) -> ClusterClaim {
         do throws(FileError) { try Files.createDirectories(path, mode: 0o700) } catch { throw ClusterError(.failed, "\(error)") }
         let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw ClusterError(.failed, "\(FileError("open", lockPath, errno: errno))") }
@@ -74,7 +74,9 @@ struct ClusterDirectory: Sendable, Equatable {
             close(descriptor)
             throw ClusterError(.alreadyRunning, "another process starts, serves or restores the cluster in \(path)")
         }
+        let claim = ClusterClaim(descriptor: descriptor)
         do throws(FileError) { try Files.remove(recordPath) } catch { throw ClusterError(.failed, "\(error)") }
+        return claim
     }
 
     /// Tells others where this process serves.
@@ -83,6 +85,15 @@ struct ClusterDirectory: Sendable, Equatable {
         try AtomicFile.write(kubeconfig.encoded(pretty: true) + newline, to: kubeconfigPath, mode: 0o600)
         try AtomicFile.write(record.json.encoded(pretty: true) + newline, to: recordPath, mode: 0o600)
     }
+}
+
+/// The right to serve a directory, or to replace what it holds: a lock that the kernel takes back when the process ends.
+final class ClusterClaim: Sendable {
+    private let descriptor: CInt
+
+    fileprivate init(descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
 }
 
 /// Why something about the embedded cluster did not work.

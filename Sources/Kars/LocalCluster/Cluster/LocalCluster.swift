@@ -80,7 +80,7 @@ extension APIServerParts {
         var parts = APIServerParts(
             builtIn: BuiltInKinds.all, authenticator: ClusterAuthenticator(tokens: tokens), authorizer: authorizer)
         parts.admission = [
-            NamespaceLifecycle(), ServiceAccountAdmission(), DefaultTolerations(), PodPriority(),
+            NamespaceLifecycle(), ServiceAccountAdmission(), DefaultTolerations(), PodPriority(), ServiceAllocationStep(),
             EscalationCheck(authorizer: authorizer), PolicyAdmission(authorizer: authorizer, log: log), QuotaAdmission(),
         ]
         parts.subresources = [

@@ -44,7 +44,8 @@ struct LocalServing: Sendable {
 
     func run(ready: @escaping @Sendable (ClusterDirectory.Record) throws -> Void) async throws {
         SignalWaiter.ignoreBrokenPipes()
-        try directory.claim()
+        let claim = try directory.claim()
+        defer { withExtendedLifetime(claim) {} }
         let signals = try SignalWaiter()
         let cluster = try LocalCluster(directory, log: log)
         try await cluster.run(ready: ready, until: { _ = await signals.next() })

@@ -24,7 +24,7 @@ extension ProtobufFields {
         "ContainerStateWaiting": "reason message",
         "ContainerStatus":
             "name state lastState ready restartCount image imageID containerID started allocatedResources resources "
-            + "volumeMounts user",
+            + "volumeMounts user - stopSignal",
         "ContainerUser": "linux",
         "DaemonEndpoint": "Port",
         "DownwardAPIProjection": "items",
@@ -47,7 +47,7 @@ extension ProtobufFields {
         "HostIP": "ip",
         "HostPathVolumeSource": "path type",
         "KeyToPath": "key path mode",
-        "Lifecycle": "postStart preStop",
+        "Lifecycle": "postStart preStop stopSignal",
         "LifecycleHandler": "exec httpGet tcpSocket sleep",
         "LinuxContainerUser": "uid gid supplementalGroups",
         "LoadBalancerIngress": "ip hostname ipMode ports",
@@ -77,7 +77,7 @@ extension ProtobufFields {
         "PodAffinity": "requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
         "PodAffinityTerm": "labelSelector namespaces topologyKey namespaceSelector matchLabelKeys mismatchLabelKeys",
         "PodAntiAffinity": "requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
-        "PodCondition": "type status lastProbeTime lastTransitionTime reason message",
+        "PodCondition": "type status lastProbeTime lastTransitionTime reason message observedGeneration",
         "PodDNSConfig": "nameservers searches options",
         "PodDNSConfigOption": "name value",
         "PodIP": "ip",
@@ -96,7 +96,7 @@ extension ProtobufFields {
             + "setHostnameAsFQDN os hostUsers schedulingGates - resources",
         "PodStatus":
             "phase conditions message reason hostIP podIP startTime containerStatuses qosClass initContainerStatuses "
-            + "nominatedNodeName podIPs - resize - hostIPs",
+            + "nominatedNodeName podIPs - resize - hostIPs observedGeneration",
         "PodTemplateSpec": "metadata spec",
         "PortStatus": "port protocol error",
         "PreferredSchedulingTerm": "weight preference",

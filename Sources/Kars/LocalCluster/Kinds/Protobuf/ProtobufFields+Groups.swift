@@ -46,12 +46,14 @@ extension ProtobufFields {
             + "progressDeadlineSeconds",
         "DeploymentStatus":
             "observedGeneration replicas updatedReplicas availableReplicas unavailableReplicas conditions "
-            + "readyReplicas collisionCount",
+            + "readyReplicas collisionCount terminatingReplicas",
         "DeploymentStrategy": "type rollingUpdate",
         "ReplicaSet": "metadata spec status",
         "ReplicaSetCondition": "type status lastTransitionTime reason message",
         "ReplicaSetSpec": "replicas selector template minReadySeconds",
-        "ReplicaSetStatus": "replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions",
+        "ReplicaSetStatus":
+            "replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions "
+            + "terminatingReplicas",
         "RollingUpdateDeployment": "maxUnavailable maxSurge",
     ]
 
@@ -119,9 +121,10 @@ extension ProtobufFields {
     static let discovery: [String: String] = [
         "Endpoint": "addresses conditions hostname targetRef deprecatedTopology nodeName zone hints",
         "EndpointConditions": "ready serving terminating",
-        "EndpointHints": "forZones",
+        "EndpointHints": "forZones forNodes",
         "EndpointPort": "name protocol port appProtocol",
         "EndpointSlice": "metadata endpoints ports addressType",
+        "ForNode": "name",
         "ForZone": "name",
     ]
 
@@ -143,7 +146,7 @@ extension ProtobufFields {
     ]
 
     static let policy: [String: String] = [
-        "Eviction": "metadata deleteOptions",
+        "Eviction": "metadata deleteOptions"
     ]
 
     static let rbac: [String: String] = [

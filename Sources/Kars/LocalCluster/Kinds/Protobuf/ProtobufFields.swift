@@ -1,4 +1,4 @@
-/// The numbers that fields of the built-in API have in Protocol Buffers (the `generated.proto` files of Kubernetes 1.32, which
+/// The numbers that fields of the built-in API have in Protocol Buffers (the `generated.proto` files of Kubernetes 1.33, which
 /// never change a number).
 ///
 /// A message is a list of names: the first has number 1. `-` stands for a number that is not in use or whose field is not
