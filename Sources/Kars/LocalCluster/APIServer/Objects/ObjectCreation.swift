@@ -25,6 +25,14 @@ extension ObjectRequest {
     func insert(
         _ desired: JSONObject, manager: String?, isDryRun: Bool, warnings: [String]
     ) async throws(APIStatus) -> APIAnswer {
+        try await context.write(resource, info) { () async throws(APIStatus) in
+            try await admitAndStore(desired, manager: manager, isDryRun: isDryRun, warnings: warnings)
+        }
+    }
+
+    private func admitAndStore(
+        _ desired: JSONObject, manager: String?, isDryRun: Bool, warnings: [String]
+    ) async throws(APIStatus) -> APIAnswer {
         var desired = desired
         var warnings = warnings
         if resource.hasStatus { desired["status"] = nil }

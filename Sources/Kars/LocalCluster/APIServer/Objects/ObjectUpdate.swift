@@ -57,7 +57,10 @@ extension ObjectRequest {
             }
             let old = resource.served(live.json)
             let desired = try desire(old)
-            if let answer = try await attempt(desired, live, old, options, manager) { return answer }
+            let answer = try await context.write(resource, info) { () async throws(APIStatus) in
+                try await attempt(desired, live, old, options, manager)
+            }
+            if let answer { return answer }
         }
         throw .conflict(name, name: key.name)
     }
