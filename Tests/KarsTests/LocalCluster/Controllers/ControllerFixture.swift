@@ -25,7 +25,9 @@ struct ControllerFixture: Sendable {
                 _ = try await client.send(.create(.namespaces, ["metadata": ["name": .string(name)]]))
             }
             let fixture = ControllerFixture(api: client, server: server)
-            let controllers = Task { try await ControllerManager(client: client, clusterCertificate: certificate, log: .silent).run() }
+            let controllers = Task {
+                try await ControllerManager(client: client, clusterCertificate: certificate, log: .silent).run()
+            }
             let node = node ? Task { await PretendedNode(api: client).run() } : nil
             let result: Result<Void, any Error>
             do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
@@ -47,7 +49,8 @@ struct ControllerFixture: Sendable {
 
     @discardableResult
     func patch(
-        _ resource: GroupVersionResource, _ name: String, _ patch: JSON, namespace: String? = "default", subresource: String? = nil
+        _ resource: GroupVersionResource, _ name: String, _ patch: JSON, namespace: String? = "default",
+        subresource: String? = nil
     ) async throws -> JSONObject {
         try await api.object(.patch(.merge, resource, namespace: namespace, name: name, subresource: subresource, patch))
     }
@@ -94,11 +97,14 @@ struct PretendedNode: Sendable {
         let informers = SharedInformers(of: api, time: time)
         let api = api
         let loop = RoundLoop<ObjectKey>(time: time) { (key) async throws(APIStatus) in
-            guard let pod = try await api.objectIfPresent(.get(.pods, namespace: key.namespace, name: key.name)) else { return nil }
+            guard let pod = try await api.objectIfPresent(.get(.pods, namespace: key.namespace, name: key.name)) else {
+                return nil
+            }
             if pod.isBeingDeleted {
                 if pod.metadata["deletionGracePeriodSeconds"] != 0 {
                     _ = try await api.send(
-                        .delete(.pods, namespace: key.namespace, name: key.name, DeleteOptions(uid: pod.uid, gracePeriodSeconds: 0)))
+                        .delete(
+                            .pods, namespace: key.namespace, name: key.name, DeleteOptions(uid: pod.uid, gracePeriodSeconds: 0)))
                 }
                 return nil
             }

@@ -33,7 +33,9 @@ private func isComplete(_ replicas: Int, generation: Int) -> @Sendable (JSONObje
             #expect(second.annotations["deployment.kubernetes.io/revision"] == "2")
             let sets = try await cluster.api.list(.replicaSets, namespace: "default").items
             #expect(sets.map { $0["spec"]?["replicas"]?.intValue ?? -1 }.sorted() == [0, 2])
-            try await cluster.wait(for: .pods) { $0.count == 2 && $0.allSatisfy { $0["spec"]?["containers"]?[0]?["image"] == "i:2" } }
+            try await cluster.wait(for: .pods) {
+                $0.count == 2 && $0.allSatisfy { $0["spec"]?["containers"]?[0]?["image"] == "i:2" }
+            }
             // As `kubectl rollout undo` does: the template of before.
             let oldContainer: JSON = ["name": "c", "image": "i:1"]
             try await cluster.patch(.deployments, "d", ["spec": ["template": ["spec": ["containers": [oldContainer]]]]])

@@ -21,7 +21,8 @@ struct DeploymentRound: Sendable {
         self.now = now
         limits = RollingUpdate(deployment)
         claim = Claim(
-            for: deployment, kind: DeploymentReconciler.description, selector: deployment.podSelector, of: candidates, in: .replicaSets)
+            for: deployment, kind: DeploymentReconciler.description, selector: deployment.podSelector, of: candidates,
+            in: .replicaSets)
         sets = claim.owned.map(OwnedReplicaSet.init).sorted(by: OwnedReplicaSet.isOlder)
         plan = ReconcilePlan(claim.changes)
         let template = deployment["spec"]?["template"] ?? [:]
@@ -95,7 +96,8 @@ struct DeploymentRound: Sendable {
     private mutating func scale() {
         let active = sets.indices.filter { sets[$0].isActive }
         if active.count <= 1 {
-            guard let index = active.first ?? newestIndex ?? sets.indices.max(by: { sets[$0].revision < sets[$1].revision }) else {
+            guard let index = active.first ?? newestIndex ?? sets.indices.max(by: { sets[$0].revision < sets[$1].revision })
+            else {
                 return
             }
             return resize(index, to: limits.desired)
@@ -154,7 +156,8 @@ struct DeploymentRound: Sendable {
         ]
         plan.changes.append(
             .patch(
-                .merge, .deployments, namespace: deployment.namespace, name: deployment.name, patch, ControllerManager.writeOptions))
+                .merge, .deployments, namespace: deployment.namespace, name: deployment.name, patch,
+                ControllerManager.writeOptions))
     }
 
     private func newReplicaSet(size: Int, revision: Int) -> JSONObject {
@@ -182,7 +185,9 @@ struct DeploymentRound: Sendable {
 
     private mutating func resize(_ index: Int, to size: Int) {
         let set = sets[index]
-        guard set.replicas != size || set.desiredWhenScaled != limits.desired || set.maxWhenScaled != limits.largest else { return }
+        guard set.replicas != size || set.desiredWhenScaled != limits.desired || set.maxWhenScaled != limits.largest else {
+            return
+        }
         sets[index].replicas = size
         change(
             set,

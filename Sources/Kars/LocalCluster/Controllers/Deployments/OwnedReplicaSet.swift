@@ -42,7 +42,8 @@ struct OwnedReplicaSet: Sendable, Equatable {
 
     /// Annotations of a Deployment that are not its ReplicaSets' too.
     private static let notCopied: Set = [
-        "kubectl.kubernetes.io/last-applied-configuration", revisionAnnotation, historyAnnotation, desiredAnnotation, maxAnnotation,
+        "kubectl.kubernetes.io/last-applied-configuration", revisionAnnotation, historyAnnotation, desiredAnnotation,
+        maxAnnotation,
         "deprecated.deployment.rollback.to",
     ]
 

@@ -29,7 +29,10 @@ struct EndpointSlicePlan: Sendable {
         let families = service["spec"]?["ipFamilies"]?.arrayValue?.compactMap(\.stringValue) ?? ["IPv4"]
         let wanted = families.flatMap { self.wanted($0, chosen) }
         settle(
-            wanted, existing: slices.filter { $0.labels[Self.serviceLabel] == service.name && $0.labels[Self.managerLabel] == Self.manager })
+            wanted,
+            existing: slices.filter {
+                $0.labels[Self.serviceLabel] == service.name && $0.labels[Self.managerLabel] == Self.manager
+            })
     }
 
     // MARK: - What is wanted
@@ -64,7 +67,8 @@ struct EndpointSlicePlan: Sendable {
         var endpoint: JSONObject = [
             "addresses": [.string(address)],
             "conditions": [
-                "ready": .bool(publishes || (pod.isReady && !isGoing)), "serving": .bool(pod.isReady || publishes), "terminating": .bool(isGoing),
+                "ready": .bool(publishes || (pod.isReady && !isGoing)), "serving": .bool(pod.isReady || publishes),
+                "terminating": .bool(isGoing),
             ],
         ]
         let spec = pod.object["spec"]
@@ -104,7 +108,8 @@ struct EndpointSlicePlan: Sendable {
         let spec = pod.object["spec"]
         let sidecars = (spec?["initContainers"]?.arrayValue ?? []).filter { $0["restartPolicy"] == "Always" }
         let ports = ((spec?["containers"]?.arrayValue ?? []) + sidecars).flatMap { $0["ports"]?.arrayValue ?? [] }
-        return ports.first { $0["name"]?.stringValue == name && $0["protocol"]?.stringValue ?? "TCP" == transport }?["containerPort"]?
+        return ports.first { $0["name"]?.stringValue == name && $0["protocol"]?.stringValue ?? "TCP" == transport }?[
+            "containerPort"]?
             .intValue
     }
 
@@ -160,7 +165,8 @@ struct EndpointSlicePlan: Sendable {
         return [
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": [
-                "generateName": .string("\(service.name)-"), "namespace": .string(service.namespace ?? ""), "labels": .object(labels),
+                "generateName": .string("\(service.name)-"), "namespace": .string(service.namespace ?? ""),
+                "labels": .object(labels),
                 "annotations": [Self.triggerAnnotation: .string(now.rfc3339)],
                 "ownerReferences": [service.controllerReference(ServiceKind.resource.description)],
             ],

@@ -44,7 +44,8 @@ struct GarbageCollector: Sendable {
 
     /// Whoever a change may concern: the object, those that it owns, those that own it.
     private static func take(
-        _ change: ObjectCache.Change, of resource: GroupVersionResource, _ graph: GarbageGraph, _ loop: RoundLoop<GarbageGraph.Node>
+        _ change: ObjectCache.Change, of resource: GroupVersionResource, _ graph: GarbageGraph,
+        _ loop: RoundLoop<GarbageGraph.Node>
     ) {
         let object = change.object
         var ownersToFree: [JSON] = []
@@ -53,7 +54,8 @@ struct GarbageCollector: Sendable {
             ownersToFree = object.ownerReferences
             addDependents(of: object, graph, loop)
         case .updated(let old, _):
-            let kept = Set(object.ownerReferences.filter { $0["blockOwnerDeletion"] == true }.compactMap { $0["uid"]?.stringValue })
+            let kept = Set(
+                object.ownerReferences.filter { $0["blockOwnerDeletion"] == true }.compactMap { $0["uid"]?.stringValue })
             ownersToFree = old.ownerReferences.filter { !kept.contains($0["uid"]?.stringValue ?? "") }
             fallthrough
         case .added:

@@ -49,7 +49,9 @@ final class GarbageGraph: Sendable {
 
     func description(of kind: GroupVersionKind) -> ResourceDescription? {
         entries.withLock { entries in
-            let found = entries.values.filter { $0.description.kind == kind.kind && $0.description.resource.group == kind.groupVersion.group }
+            let found = entries.values.filter {
+                $0.description.kind == kind.kind && $0.description.resource.group == kind.groupVersion.group
+            }
             return (found.first { $0.description.groupVersionKind == kind } ?? found.first)?.description
         }
     }

@@ -90,13 +90,17 @@ enum GarbagePlan: Sendable, Equatable {
         return write(["ownerReferences": .array(references)], to: object, in: resource)
     }
 
-    private static func removing(_ finalizer: String, from object: JSONObject, in resource: GroupVersionResource) -> KubernetesRequest {
+    private static func removing(_ finalizer: String, from object: JSONObject, in resource: GroupVersionResource)
+        -> KubernetesRequest
+    {
         let kept = object.finalizers.filter { $0 != finalizer }
         return write(["finalizers": kept.isEmpty ? .null : .array(kept.map(JSON.string))], to: object, in: resource)
     }
 
     /// Only over the version that was read.
-    private static func write(_ metadata: JSONObject, to object: JSONObject, in resource: GroupVersionResource) -> KubernetesRequest {
+    private static func write(_ metadata: JSONObject, to object: JSONObject, in resource: GroupVersionResource)
+        -> KubernetesRequest
+    {
         var metadata = metadata
         metadata["uid"] = object.metadata["uid"]
         metadata["resourceVersion"] = object.metadata["resourceVersion"]

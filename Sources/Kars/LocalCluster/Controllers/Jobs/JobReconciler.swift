@@ -58,7 +58,8 @@ struct JobPodRelease: Sendable {
 
     init(_ informers: SharedInformers, log: Log) {
         let api = informers.api
-        let loop = RoundLoop<ObjectKey>(time: informers.time, log: log.with(["controller": "job-pods"])) { (key) async throws(APIStatus) in
+        let loop = RoundLoop<ObjectKey>(time: informers.time, log: log.with(["controller": "job-pods"])) {
+            (key) async throws(APIStatus) in
             guard let pod = try await api.objectIfPresent(.get(.pods, namespace: key.namespace, name: key.name)),
                 pod.finalizers.contains(JobPods.finalizer)
             else { return nil }

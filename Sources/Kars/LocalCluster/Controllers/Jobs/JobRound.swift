@@ -91,7 +91,9 @@ struct JobRound: Sendable {
         }
         let surplus = pods.active.count - wantedActive
         if surplus > 0 {
-            for pod in PodRanking(now: now).first(surplus, of: pods.active, related: pods.active) { plan.changes.append(delete(pod)) }
+            for pod in PodRanking(now: now).first(surplus, of: pods.active, related: pods.active) {
+                plan.changes.append(delete(pod))
+            }
         } else if missing > 0 {
             if let wait = timeUntilRetry { plan.requeue(after: wait) } else { create(missing, &plan) }
         }

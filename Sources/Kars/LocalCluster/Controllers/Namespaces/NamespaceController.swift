@@ -16,7 +16,9 @@ struct NamespaceController: Sendable {
         let loop = loop
         informers.informer(.namespaces, view: .metadata).addHandler { loop.add($0.key) }
         // Only their loss is of interest; that a change brings up the namespace too does no harm.
-        for (resource, name) in [(GroupVersionResource.serviceAccounts, "default"), (.configMaps, NamespaceContents.certificateName)] {
+        for (resource, name) in [
+            (GroupVersionResource.serviceAccounts, "default"), (.configMaps, NamespaceContents.certificateName),
+        ] {
             informers.informer(resource, view: .metadata).addHandler { change in
                 guard change.key.name == name, let namespace = change.key.namespace else { return }
                 loop.add(ObjectKey(name: namespace))

@@ -27,7 +27,9 @@ struct NamespaceTermination: Sendable, Equatable {
 
     /// Resources of a namespace that can be deleted, each object under one name only.
     static func resources(_ discovery: APIDiscovery) -> [ResourceDescription] {
-        discovery.resources.filter { $0.isNamespaced && $0.verbs.contains(.delete) && $0.verbs.contains(.list) && $0.resource != .events }
+        discovery.resources.filter {
+            $0.isNamespaced && $0.verbs.contains(.delete) && $0.verbs.contains(.list) && $0.resource != .events
+        }
     }
 
     /// `metadata` and `status` stay as they are but for the conditions.
@@ -36,7 +38,9 @@ struct NamespaceTermination: Sendable, Equatable {
         for (type, isTrue, reason, message) in judgements {
             let before = conditions[type]
             let status: JSON = isTrue ? "True" : "False"
-            if before?["status"] == status, before?["reason"] == .string(reason), before?["message"] == .string(message) { continue }
+            if before?["status"] == status, before?["reason"] == .string(reason), before?["message"] == .string(message) {
+                continue
+            }
             let since = before?["status"] == status ? before?["lastTransitionTime"] : nil
             conditions.replace([
                 "type": .string(type), "status": status, "lastTransitionTime": since ?? .string(now.rfc3339),

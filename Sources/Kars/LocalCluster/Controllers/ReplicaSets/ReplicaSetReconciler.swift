@@ -21,7 +21,8 @@ struct ReplicaSetReconciler: Reconciler {
         let pods = try await api.list(.pods, namespace: set.namespace).items
         // Siblings count only when there is something to choose.
         let owned = pods.filter { $0.controllerReference?["uid"]?.stringValue == set.uid && ControlledPod($0).isActive }
-        guard owned.count > set["spec"]?["replicas"]?.intValue ?? 1, let owner = set.controllerReference?["uid"]?.stringValue else {
+        guard owned.count > set["spec"]?["replicas"]?.intValue ?? 1, let owner = set.controllerReference?["uid"]?.stringValue
+        else {
             return Observed(pods: pods, related: owned)
         }
         let sets = try await api.list(.replicaSets, namespace: set.namespace).items

@@ -13,7 +13,8 @@ struct ReplicaSetRound: Sendable {
     init(_ replicaSet: JSONObject, pods candidates: [JSONObject], now: UTCTime) {
         self.replicaSet = replicaSet
         self.now = now
-        claim = Claim(for: replicaSet, kind: ReplicaSetReconciler.description, selector: replicaSet.podSelector, of: candidates, in: .pods)
+        claim = Claim(
+            for: replicaSet, kind: ReplicaSetReconciler.description, selector: replicaSet.podSelector, of: candidates, in: .pods)
         pods = claim.owned.map(ControlledPod.init)
     }
 

@@ -79,7 +79,9 @@ struct Placement: Sendable {
 
     private func selects(_ node: JSONObject) -> Bool {
         let labels = node.labels
-        for (key, value) in spec["nodeSelector"]?.objectValue ?? JSONObject() where labels[key] != value.stringValue { return false }
+        for (key, value) in spec["nodeSelector"]?.objectValue ?? JSONObject() where labels[key] != value.stringValue {
+            return false
+        }
         let required = spec["affinity"]?["nodeAffinity"]?["requiredDuringSchedulingIgnoredDuringExecution"]
         guard let terms = required?["nodeSelectorTerms"]?.arrayValue else { return true }
         return terms.contains { term in
@@ -127,7 +129,9 @@ struct Placement: Sendable {
     private func lacks(of node: JSONObject, _ pods: [ControlledPod]) -> [Refusal] {
         let room = node["status"]?["allocatable"]?.resourceList ?? [:]
         var lacks: [Refusal] = []
-        if let most = room["pods"]?.units, pods.count + 1 > most { lacks.append(Refusal(text: "Too many pods", isForLackOfRoom: true)) }
+        if let most = room["pods"]?.units, pods.count + 1 > most {
+            lacks.append(Refusal(text: "Too many pods", isForLackOfRoom: true))
+        }
         let asked = PodRequests.of(spec)
         for (name, amount) in asked.sorted(by: { $0.key < $1.key }) where !amount.isZero {
             let whole = room[name] ?? .zero

@@ -80,7 +80,9 @@ private struct SchedulerRounds: Sendable {
     }
 
     /// Tells why the pod waits, once as long as it is the same.
-    private func say(_ reason: String, _ message: String, of pod: JSONObject, withEvent: Bool) async throws(APIStatus) -> Duration? {
+    private func say(_ reason: String, _ message: String, of pod: JSONObject, withEvent: Bool) async throws(APIStatus)
+        -> Duration?
+    {
         let before = ControlledPod(pod).condition("PodScheduled")
         guard before?["reason"]?.stringValue != reason || before?["message"]?.stringValue != message else { return nil }
         let since = before?["status"] == "False" ? before?["lastTransitionTime"] : nil

@@ -34,12 +34,15 @@ struct Claim: Sendable, Equatable {
         write(["ownerReferences": [owner], "uid": .string(object.uid ?? "")], to: object, in: resource)
     }
 
-    private static func release(_ object: JSONObject, from owner: String, in resource: GroupVersionResource) -> KubernetesRequest {
+    private static func release(_ object: JSONObject, from owner: String, in resource: GroupVersionResource) -> KubernetesRequest
+    {
         let removal: JSON = ["$patch": "delete", "uid": .string(owner)]
         return write(["ownerReferences": [removal], "uid": .string(object.uid ?? "")], to: object, in: resource)
     }
 
-    private static func write(_ metadata: JSONObject, to object: JSONObject, in resource: GroupVersionResource) -> KubernetesRequest {
+    private static func write(_ metadata: JSONObject, to object: JSONObject, in resource: GroupVersionResource)
+        -> KubernetesRequest
+    {
         .patch(
             .strategicMerge, resource, namespace: object.namespace, name: object.name, ["metadata": .object(metadata)],
             ControllerManager.writeOptions)
