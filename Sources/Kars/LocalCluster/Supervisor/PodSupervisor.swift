@@ -65,11 +65,7 @@ final class PodSupervisor {
         // A machine without the file has no resolvers of its own, which the plan knows.
         let machineResolvers =
             (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        let resolvers: (text: String, forwardsNames: Bool)
-        switch launch.network {
-        case .isolated: resolvers = PodNetwork.resolvers(machine: machineResolvers)
-        case .cluster(let attachment): resolvers = (attachment.resolverText, false)
-        }
+        let resolvers = launch.network.resolvers(machine: machineResolvers)
         forwardsNames = resolvers.forwardsNames
         try prepareVolumes()
         let directory = launch.directory
@@ -147,11 +143,7 @@ final class PodSupervisor {
         }
         loop.watch(listener) { [self] in accept() }
         writeStatus()
-        switch launch.network {
-        case .isolated: startNextInit(0)
-        // As on every cluster, init containers have the network already; a guard among them comes first.
-        case .cluster(let attachment): joinCluster(attachment) { [self] in startNextInit(0) }
-        }
+        startNextInit(0)
         loop.run()
         let (reason, message) = failure ?? ("Stopped", "stopped on request")
         failure = (reason, message)
@@ -165,12 +157,7 @@ final class PodSupervisor {
     }
 
     private func startNextInit(_ index: Int) {
-        guard index < initRuns.count else {
-            switch launch.network {
-            case .isolated: return startNetwork()
-            case .cluster: return startContainers()
-            }
-        }
+        guard index < initRuns.count else { return startNetwork() }
         start(initRuns[index]) { [self] code in
             let run = initRuns[index]
             if code == 0, !isStopping {
