@@ -7,6 +7,11 @@ import KarsCore
 struct QuotaAdmission: AdmissionStep {
     var phase: AdmissionPhase { .validating }
 
+    func needsTurn(_ request: RequestInfo, reader: any ObjectReader) -> Bool {
+        guard request.verb == .create, request.subresource == nil, let namespace = request.namespace else { return false }
+        return !reader.list(QuotaUsage.quotas, namespace: namespace).isEmpty
+    }
+
     func admit(
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {

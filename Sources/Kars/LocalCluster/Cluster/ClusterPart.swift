@@ -19,8 +19,3 @@ struct ClusterPartContext: Sendable {
     let group: EventLoopGroup
     let log: Log
 }
-
-/// The parts of the local cluster besides its API server, in the order they are started. This is the place to add one.
-enum ClusterParts {
-    static func all(_ context: ClusterPartContext) throws -> [any ClusterPart] { [] }
-}

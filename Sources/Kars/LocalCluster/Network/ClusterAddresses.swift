@@ -21,10 +21,12 @@ struct ClusterAddresses: Equatable, Sendable {
     /// What names of Services end with.
     let domain: String
 
+    /// Where Services' addresses come from unless it is said otherwise, as the API server gives them.
+    static let serviceNetwork = (base: IPv4Address(10, 96, 0, 0), prefix: 16)
     static let dnsPort: UInt16 = 53
     static let apiServerPort: UInt16 = 443
 
-    init(pods: String = "10.244.0.0/24", services: String = "10.96.0.0/16", domain: String = "cluster.local") throws(Problem) {
+    init(pods: String = "10.244.0.0/24", services: String = "\(serviceNetwork.base)/\(serviceNetwork.prefix)", domain: String = "cluster.local") throws(Problem) {
         self.pods = try Self.network(pods, mostBits: 29)
         self.services = try Self.network(services, mostBits: 28)
         self.domain = domain

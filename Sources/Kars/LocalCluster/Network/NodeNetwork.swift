@@ -34,6 +34,8 @@ actor NodeNetwork: ClusterNetwork {
     private let group: EventLoopGroup
     private let names: ClusterNameServer
     private var book: PodAddressBook
+    /// By this process; others in the book are from before, and some of their pods are no more.
+    private var attached: Set<String> = []
     private var state = NetworkState()
     private var running: Running?
     private var hasStarted = false
@@ -162,6 +164,7 @@ actor NodeNetwork: ClusterNetwork {
 
     func attach(podUID: String, namespace: String) async throws -> ClusterNetworkAttachment {
         let address = try book.allot(to: podUID)
+        attached.insert(podUID)
         try await settle()
         let addresses = config.addresses
         return ClusterNetworkAttachment(
@@ -171,6 +174,7 @@ actor NodeNetwork: ClusterNetwork {
     }
 
     func detach(podUID: String) async {
+        attached.remove(podUID)
         do {
             try book.release(podUID)
             try await settle()
@@ -183,6 +187,8 @@ actor NodeNetwork: ClusterNetwork {
     /// are in force, and pods that they do not know stay outside.
     func apply(_ state: NetworkState) async throws {
         self.state = state
+        let present = Set(state.pods.map(\.uid)).union(attached)
+        for pod in book.addresses.keys where !present.contains(pod) { try book.release(pod) }
         try await settle()
     }
 

@@ -7,14 +7,14 @@ import Glibc
 import Musl
 #endif
 
-/// The pod's place in the cluster's network: asked for before any container starts, held by an open connection for the pod's life,
+/// The pod's place in the cluster's network: asked for before containers start, held by an open connection for the pod's life,
 /// and asked for again when the node's network has ended and come back.
 extension PodSupervisor {
     private static let joinDeadline = Duration.seconds(20)
     private static let joinPause = Duration.milliseconds(200)
 
-    /// `joined` is called once, when the pod has its address.
-    func joinCluster(_ attachment: ClusterNetworkAttachment, then joined: @escaping () -> Void) {
+    /// Containers start when the pod has its address.
+    func joinCluster(_ attachment: ClusterNetworkAttachment) {
         let deadline = loop.after(Self.joinDeadline) { [self] in
             fail("NetworkFailed", "the cluster's network did not take the pod in within \(Self.joinDeadline)")
         }
@@ -23,7 +23,7 @@ extension PodSupervisor {
             loop.cancel(deadline)
             guard isFirst, !isStopping else { return }
             isFirst = false
-            joined()
+            startContainers()
         }
     }
 

@@ -71,10 +71,7 @@ final class PodSupervisor {
         // A machine without the file has no resolvers of its own, which the plan knows.
         let machineResolvers =
             (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        switch launch.network {
-        case .isolated: (resolvers, forwardsNames) = PodNetwork.resolvers(machine: machineResolvers)
-        case .cluster(let attachment): (resolvers, forwardsNames) = (attachment.resolverText, false)
-        }
+        (resolvers, forwardsNames) = launch.network.resolvers(machine: machineResolvers)
         groupName = "\(launch.pod.metadata.name)-\(getpid())"
         try prepareVolumes()
         let directory = launch.directory
@@ -153,12 +150,8 @@ final class PodSupervisor {
         }
         loop.watch(listener) { [self] in accept() }
         writeStatus()
-        switch launch.network {
-        case .isolated: if launch.isManaged { startNetwork() } else { startNextInit(0) }
-        // As on every cluster, init containers have the network already; a guard among them comes first.
-        case .cluster(let attachment):
-            joinCluster(attachment) { [self] in if launch.isManaged { startContainers() } else { startNextInit(0) } }
-        }
+        // As on every cluster, init containers of a managed pod have the network already; a guard among them comes first.
+        if launch.isManaged { startNetwork() } else { startNextInit(0) }
         loop.run()
         let (reason, message) = failure ?? ("Stopped", "stopped on request")
         failure = (reason, message)
@@ -172,12 +165,7 @@ final class PodSupervisor {
     }
 
     private func startNextInit(_ index: Int) {
-        guard index < initRuns.count else {
-            switch launch.network {
-            case .isolated: return startNetwork()
-            case .cluster: return startContainers()
-            }
-        }
+        guard index < initRuns.count else { return startNetwork() }
         start(initRuns[index]) { [self] code in
             let run = initRuns[index]
             if code == 0, !isStopping {

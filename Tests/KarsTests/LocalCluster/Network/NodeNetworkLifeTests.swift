@@ -92,6 +92,34 @@ import Musl
         }
     }
 
+    @Test func `addresses outlast the cluster's process, for pods that do`() async throws {
+        try await withTemporaryDirectory { (directory: String) async throws in
+            let group = try EventLoopGroup()
+            defer { group.shutdown() }
+            func network() throws -> NodeNetwork {
+                try NodeNetwork(
+                    directory: directory, executable: NetworkRig.executable, apiServer: SocketAddress(.loopbackV4, port: 1),
+                    config: NodeNetwork.Config(addresses: try ClusterAddresses(pods: "10.244.0.0/29")), group: group, log: .silent
+                )
+            }
+            func address(of pod: String, in network: NodeNetwork) async throws -> String {
+                "\(try await network.attach(podUID: pod, namespace: "default").address)"
+            }
+            let before = try network()
+            try await before.apply(NetworkRig.state(pods: ["a", "b"]))
+            for (pod, last) in [("a", 2), ("b", 3)] { #expect(try await address(of: pod, in: before) == "10.244.0.\(last)") }
+            let after = try network()
+            // Attached, though what the cluster says of it has not come yet.
+            #expect(try await address(of: "c", in: after) == "10.244.0.4")
+            try await after.apply(NetworkRig.state(pods: ["b"]))
+            #expect(try await address(of: "b", in: after) == "10.244.0.3")
+            for (pod, last) in [("d", 5), ("e", 6), ("f", 2)] {
+                #expect(try await address(of: pod, in: after) == "10.244.0.\(last)")
+            }
+            await #expect(throws: PodAddressBook.Problem.full(5)) { try await address(of: "g", in: after) }
+        }
+    }
+
     @Test func `a pod that the cluster does not know waits outside`() async throws {
         try await withNetwork { (rig: NetworkRig) async throws in
             let attachment = try await rig.network.attach(podUID: "stranger", namespace: "default")
