@@ -1,3 +1,4 @@
+import Glibc
 import KarsCore
 
 /// The one node of the local cluster: the agent that runs pods, and the network between them.
@@ -25,7 +26,8 @@ struct ClusterNode: ClusterPart {
         self.network = network
         sync = network.map { network in
             NodeNetworkSync(
-                api: context.client, time: LoopTime(context.group.next()), apply: { try await network.apply($0) }, log: context.log)
+                api: context.client, time: LoopTime(context.group.next()), apply: { try await network.apply($0) },
+                log: context.log)
         }
         agent = try NodeAgent(
             client: context.client, group: context.group, nodeName: Self.nodeName, directory: directory,

@@ -38,7 +38,8 @@ final class LocalCluster: Sendable {
             let node = try ClusterNode(context, apiServer: address)
             server.attach(node.agent.subresources)
             let controllers = ClusterControllers(
-                manager: ControllerManager(client: client, clusterCertificate: identity.authorityPEM, log: log))
+                manager: ControllerManager(
+                    client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self), log: log))
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
@@ -83,7 +84,8 @@ extension APIServerParts {
         var parts = APIServerParts(
             builtIn: BuiltInKinds.all, authenticator: ClusterAuthenticator(tokens: tokens), authorizer: authorizer)
         parts.admission = [
-            NamespaceLifecycle(), ServiceAccountAdmission(), DefaultTolerations(), PodPriority(), ServiceAddresses(network: ClusterAddresses.serviceNetwork),
+            NamespaceLifecycle(), ServiceAccountAdmission(), DefaultTolerations(), PodPriority(),
+            ServiceAddresses(network: ClusterAddresses.serviceNetwork),
             EscalationCheck(authorizer: authorizer), PolicyAdmission(authorizer: authorizer, log: log), QuotaAdmission(),
         ]
         parts.subresources = [

@@ -26,7 +26,10 @@ struct ClusterAddresses: Equatable, Sendable {
     static let dnsPort: UInt16 = 53
     static let apiServerPort: UInt16 = 443
 
-    init(pods: String = "10.244.0.0/24", services: String = "\(serviceNetwork.base)/\(serviceNetwork.prefix)", domain: String = "cluster.local") throws(Problem) {
+    init(
+        pods: String = "10.244.0.0/24", services: String = "\(serviceNetwork.base)/\(serviceNetwork.prefix)",
+        domain: String = "cluster.local"
+    ) throws(Problem) {
         self.pods = try Self.network(pods, mostBits: 29)
         self.services = try Self.network(services, mostBits: 28)
         self.domain = domain
