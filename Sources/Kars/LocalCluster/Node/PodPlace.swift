@@ -18,7 +18,9 @@ struct PodPlace: Sendable {
     var resolvers: String { attachment?.resolverText ?? "" }
 
     /// Of a pod that runs already.
-    static func found(_ pod: NodePod, _ report: SandboxReport, context: NodeContext, tokens: ServiceAccountTokens) async -> PodPlace {
+    static func found(_ pod: NodePod, _ report: SandboxReport, context: NodeContext, tokens: ServiceAccountTokens) async
+        -> PodPlace
+    {
         var place = PodPlace(hostsFile: "\(context.podDirectory(pod.uid))/hosts")
         place.outsideBase = report.outsideBase
         do {

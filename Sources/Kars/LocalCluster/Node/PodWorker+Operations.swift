@@ -120,7 +120,8 @@ extension PodWorker {
             return post(
                 .startRefused(
                     name,
-                    container.pullPolicy == .never ? .imageNeverPulled : .imageMissing(context.images.absence(of: container.image))))
+                    container.pullPolicy == .never
+                        ? .imageNeverPulled : .imageMissing(context.images.absence(of: container.image))))
         }
         let id = Hex.encode(SecureRandom.bytes(16)), words = lastWordsPath(name, id)
         let setup = NodeContainerSetup(
@@ -143,7 +144,8 @@ extension PodWorker {
 
     private func resolvers(_ place: PodPlace) -> String {
         let config = machine.pod.spec["dnsConfig"]
-        var lines = machine.pod.spec["dnsPolicy"]?.stringValue == "None" ? [] : place.resolvers.split(separator: "\n").map(String.init)
+        var lines =
+            machine.pod.spec["dnsPolicy"]?.stringValue == "None" ? [] : place.resolvers.split(separator: "\n").map(String.init)
         lines += (config?["nameservers"]?.arrayValue ?? []).compactMap(\.stringValue).map { "nameserver \($0)" }
         let searches = (config?["searches"]?.arrayValue ?? []).compactMap(\.stringValue)
         if !searches.isEmpty { lines.append("search \(searches.joined(separator: " "))") }

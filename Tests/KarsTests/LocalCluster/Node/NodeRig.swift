@@ -49,7 +49,8 @@ struct NodeRig: Sendable {
                     change(&parts)
                 }
             ) { fixture in
-                let config = KubernetesClientConfig(server: HTTPURL(scheme: .http, host: "127.0.0.1", port: fixture.port, target: "/"))
+                let config = KubernetesClientConfig(
+                    server: HTTPURL(scheme: .http, host: "127.0.0.1", port: fixture.port, target: "/"))
                 let client = KubernetesClient(config, group: APIServerFixture.group)
                 let rig = NodeRig(fixture: fixture, client: client, directory: directory, late: late, machine: machine)
                 let result: Result<Void, any Error>
@@ -144,7 +145,9 @@ struct NodeRig: Sendable {
         try await fixture.call(.get, "\(Self.pods)/\(name)/log\(query.isEmpty ? "" : "?" + query)")
     }
 
-    func exec(_ name: String, _ command: [String], container: String? = nil) async throws -> (out: String, err: String, exit: RemoteExit) {
+    func exec(_ name: String, _ command: [String], container: String? = nil) async throws -> (
+        out: String, err: String, exit: RemoteExit
+    ) {
         let process = try await client.run(
             .exec(namespace: "default", pod: name, command: command, StreamOptions(container: container)))
         let end = try await process.collect()
@@ -184,7 +187,9 @@ struct PodState: CustomStringConvertible {
     func state(_ name: String) -> String {
         let state = container(name)["state"]
         if let waiting = state?["waiting"] { return "waiting \(waiting["reason"]?.stringValue ?? "")" }
-        if let end = state?["terminated"] { return "terminated \(end["reason"]?.stringValue ?? "") \(end["exitCode"]?.intValue ?? -1)" }
+        if let end = state?["terminated"] {
+            return "terminated \(end["reason"]?.stringValue ?? "") \(end["exitCode"]?.intValue ?? -1)"
+        }
         return state?["running"] == nil ? "" : "running"
     }
 

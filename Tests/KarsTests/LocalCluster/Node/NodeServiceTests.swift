@@ -106,7 +106,9 @@ import Musl
     @Test func `a log is followed to its end`() async throws {
         try await NodeRig.run { rig in
             try await rig.create(
-                "talk", #"{"restartPolicy":"Never","containers":[{"name":"c",\#(Self.shell),"for i in 1 2 3 4; do echo $i; sleep 0.1; done; printf end"]}]}"#)
+                "talk",
+                #"{"restartPolicy":"Never","containers":[{"name":"c",\#(Self.shell),"for i in 1 2 3 4; do echo $i; sleep 0.1; done; printf end"]}]}"#
+            )
             _ = try await rig.life(of: "talk") { $0.state("c") == "running" }
             let stream = try await rig.client.open(
                 .log(namespace: "default", pod: "talk", LogOptions(container: "c", follows: true)))

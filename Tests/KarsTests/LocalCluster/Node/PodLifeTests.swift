@@ -135,7 +135,8 @@ import Musl
     @Test func `what keeps a container from starting is told`() async throws {
         try await NodeRig.run { rig in
             try await rig.create(
-                "nopull", #"{"containers":[{"name":"c","image":"localhost/absent:1","command":["true"],"imagePullPolicy":"Never"}]}"#)
+                "nopull",
+                #"{"containers":[{"name":"c","image":"localhost/absent:1","command":["true"],"imagePullPolicy":"Never"}]}"#)
             let never = try await rig.life(of: "nopull") { $0.state("c") == "waiting ErrImageNeverPull" }
             #expect(never.states(of: "c") == ["waiting ContainerCreating", "waiting ErrImageNeverPull"])
             #expect(
@@ -153,7 +154,8 @@ import Musl
             )
             let missing = try await rig.life(of: "nocfg") { $0.state("c") == "waiting CreateContainerConfigError" }
             #expect(missing.last?.container("c")["state"]?["waiting"]?["message"] == "configmap \"absent\" not found")
-            #expect(try await rig.events(about: "nocfg", until: "Failed").last?.message == "Error: configmap \"absent\" not found")
+            #expect(
+                try await rig.events(about: "nocfg", until: "Failed").last?.message == "Error: configmap \"absent\" not found")
 
             try await rig.create(
                 "root", #"{"containers":[{"name":"c",\#(Self.shell),"true"],"securityContext":{"runAsNonRoot":true}}]}"#)
@@ -161,7 +163,8 @@ import Musl
             let message = root.last?.container("c")["state"]?["waiting"]?["message"]?.stringValue
             #expect(message?.hasPrefix("container has runAsNonRoot and image will run as root (pod: \"root_default(") == true)
 
-            try await rig.create("nocmd", #"{"restartPolicy":"Never","containers":[{"name":"c","image":"host","command":["/nope"]}]}"#)
+            try await rig.create(
+                "nocmd", #"{"restartPolicy":"Never","containers":[{"name":"c","image":"host","command":["/nope"]}]}"#)
             let command = try await rig.life(of: "nocmd") { $0.phase == "Failed" }
             #expect(command.states(of: "c") == ["waiting ContainerCreating", "terminated StartError 128"])
             #expect(command.phases == ["Pending", "Failed"])
@@ -186,7 +189,10 @@ import Musl
             #expect(life.states(of: "c") == ["waiting PodInitializing", "running", "terminated Completed 0"])
             #expect(life.states(of: "s").prefix(2) == ["waiting PodInitializing", "running"])
             #expect(life.states(of: "s").count == 3)
-            #expect(life.conditions("Ready") == ["False/ContainersNotReady", "True", "False/ContainersNotReady", "False/PodCompleted"])
+            #expect(
+                life.conditions("Ready") == [
+                    "False/ContainersNotReady", "True", "False/ContainersNotReady", "False/PodCompleted",
+                ])
         }
     }
 
