@@ -43,4 +43,8 @@ enum Bench {
         times.sort()
         return times[times.count / 2]
     }
+
+    /// Keeps a result from being optimised away.
+    @inline(never)
+    static func keep<Value>(_ value: Value) {}
 }

@@ -3,6 +3,7 @@ extension Bench {
     static let cases: [Case] = [
         apply,
         blockList,
+        cel,
         crypto,
         evidence,
         json,

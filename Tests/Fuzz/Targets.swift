@@ -2,6 +2,7 @@ extension Fuzz {
     /// Every target, one line each, alphabetical.
     static let targets: [Target] = [
         auditRecordTarget,
+        celTarget,
         chunkedTarget,
         dnsTarget,
         fieldSetTarget,

@@ -60,8 +60,4 @@ extension Bench {
         }
         return ["apiVersion": "example.com/v1", "kind": "Thing", "metadata": ["name": "one"], "spec": ["parts": .array(parts)]]
     }
-
-    /// Keeps a result from being optimised away.
-    @inline(never)
-    private static func keep<Value>(_ value: Value) {}
 }

@@ -34,8 +34,4 @@ extension Bench {
             name: "rule-\(index)", kind: .capability(denied: [], allowed: patterns.map { ActionPattern($0) }), priority: index % 7
         )
     }
-
-    /// Keeps a result from being optimised away.
-    @inline(never)
-    private static func keep(_ verdict: Verdict) {}
 }

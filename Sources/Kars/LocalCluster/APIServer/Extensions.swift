@@ -40,10 +40,17 @@ protocol ObjectReader: Sendable {
 /// order given. A creation has no `old`; for a deletion `object` is what is to be deleted and `old` the same.
 protocol AdmissionStep: Sendable {
     var phase: AdmissionPhase { get }
+    /// Whether the step decides by what else is stored, so that no other write of the collection may come between its
+    /// decision and the commit.
+    func needsTurn(_ request: RequestInfo, reader: any ObjectReader) -> Bool
     /// Returns texts for `Warning` headers; throws the refusal.
     func admit(
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String]
+}
+
+extension AdmissionStep {
+    func needsTurn(_ request: RequestInfo, reader: any ObjectReader) -> Bool { false }
 }
 
 enum AdmissionPhase: Sendable { case mutating, validating }

@@ -80,10 +80,16 @@ protocol ResourceStrategy: Sendable {
     func prepareForCreate(_ object: inout JSONObject, _ request: RequestInfo)
     /// Carries over what an update may not touch.
     func prepareForUpdate(_ object: inout JSONObject, from old: JSONObject, _ request: RequestInfo)
+    /// Whether `validateCreate` and `validateUpdate` are only to see objects whose shape they can rely on.
+    var hasRules: Bool { get }
     func validateCreate(_ object: JSONObject) -> [FieldError]
     func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError]
     /// Texts for `Warning` headers.
     func warnings(for object: JSONObject) -> [String]
+}
+
+extension ResourceStrategy {
+    var hasRules: Bool { false }
 }
 
 /// One printed column (`TableColumnDefinition` of meta/v1) and how its cell is made.

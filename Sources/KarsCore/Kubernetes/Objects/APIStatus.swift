@@ -163,10 +163,9 @@ extension APIStatus {
 
     package var json: JSON {
         var details = JSONObject()
-        details["name"] = name.map(JSON.string)
-        details["group"] = group.map(JSON.string)
-        details["kind"] = kind.map(JSON.string)
-        details["uid"] = uid.map(JSON.string)
+        for (field, value) in [("name", name), ("group", group), ("kind", kind), ("uid", uid)] {
+            if let value, !value.isEmpty { details[field] = .string(value) }
+        }
         if !causes.isEmpty {
             details["causes"] = .array(
                 causes.map { cause in

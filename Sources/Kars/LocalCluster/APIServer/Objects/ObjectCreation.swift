@@ -25,12 +25,20 @@ extension ObjectRequest {
     func insert(
         _ desired: JSONObject, manager: String?, isDryRun: Bool, warnings: [String]
     ) async throws(APIStatus) -> APIAnswer {
+        try await context.write(resource, info) { () async throws(APIStatus) in
+            try await admitAndStore(desired, manager: manager, isDryRun: isDryRun, warnings: warnings)
+        }
+    }
+
+    private func admitAndStore(
+        _ desired: JSONObject, manager: String?, isDryRun: Bool, warnings: [String]
+    ) async throws(APIStatus) -> APIAnswer {
         var desired = desired
         var warnings = warnings
         if resource.hasStatus { desired["status"] = nil }
         if let manager {
             FieldManagement.update(
-                &desired, from: resource.skeleton, manager: manager, subresource: nil, schema: resource.schema, now: info.now)
+                &desired, from: resource.blank, manager: manager, subresource: nil, schema: resource.schema, now: info.now)
         }
         warnings += try await context.admit(&desired, old: nil, info, .mutating)
         let generatesName = desired.name.isEmpty && !(desired.metadata["generateName"]?.stringValue ?? "").isEmpty
@@ -85,7 +93,8 @@ extension ObjectRequest {
     func check(_ faults: [FieldError], _ object: JSONObject) throws(APIStatus) {
         guard !faults.isEmpty else { return }
         throw .invalid(
-            group: name.group, kind: object["kind"]?.stringValue ?? resource.description.kind, name: object.name, faults)
+            group: resource.storage?.group ?? name.group, kind: object["kind"]?.stringValue ?? resource.description.kind,
+            name: object.name, faults)
     }
 
     /// etcd's bound on one request, which bounds objects of kinds without a bound of their own.
@@ -99,34 +108,19 @@ extension ObjectRequest {
 }
 
 extension ServedResource {
-    /// What an object of a built-in kind shows before anything is said: structs in structs, which nobody owns as such. Nil
-    /// for custom kinds, which have none.
-    fileprivate var skeleton: JSONObject? {
-        guard !isCustom else { return nil }
-        var empty: JSONObject = [
-            "kind": .string(description.kind), "apiVersion": .string(description.resource.groupVersion.description),
-            "metadata": [:],
-        ]
-        // An empty object has no field of a wrong type.
-        guard (try? strategy.decode(&empty)) != nil else { return nil }
-        return JSON.object(empty).withoutScalars.objectValue
+    /// What an object of a built-in kind shows before anything is said, which nobody owns as such. Nil for custom kinds,
+    /// which have nothing then.
+    fileprivate var blank: JSONObject? {
+        guard let type else { return nil }
+        var blank = APIDecoder.blank(type)
+        blank["kind"] = .string(description.kind)
+        blank["apiVersion"] = .string(description.resource.groupVersion.description)
+        blank["metadata"] = [:]
+        return blank
     }
 }
 
 extension JSON {
-    /// Objects and nulls only, all the way down.
-    fileprivate var withoutScalars: JSON {
-        guard case .object(let members) = self else { return self }
-        var kept = JSONObject()
-        for (key, value) in members {
-            switch value {
-            case .object, .null: kept[key] = value.withoutScalars
-            case .bool, .number, .string, .array: break
-            }
-        }
-        return .object(kept)
-    }
-
     /// A lower bound of the encoded length, good enough to refuse what is far too large; stops once it is past `limit`.
     fileprivate func encodedCount(upTo limit: Int) -> Int {
         switch self {

@@ -58,7 +58,9 @@ struct ObjectDecoder: Sendable {
 
     /// A patched object that cannot be read; the real server names neither its kind nor its name.
     private static func unfit(_ object: JSONObject, _ reason: String) -> APIStatus {
-        let text = String(decoding: JSON.object(object).encoded(), as: UTF8.self)
+        // A patched document has its members in order.
+        let members = JSONObject(object.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 })
+        let text = String(decoding: JSON.object(members).encoded(), as: UTF8.self)
         return .invalid(group: "", kind: "", name: "", [.invalid("patch", .string(text), reason)])
     }
 

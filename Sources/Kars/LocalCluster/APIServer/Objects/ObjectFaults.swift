@@ -12,9 +12,15 @@ extension ServedResource {
 
     func faults(updating object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] {
         var faults = kindFaults(object) + ObjectMetaRules.faults(updating: object, from: old)
-        if isCustom { faults += schema.validate(.object(object), old: .object(old), at: "") + scaleFaults(object) }
+        if isCustom { faults += schemaFaults(object, old, subresource) + scaleFaults(object) }
         if let unchecked = uncheckedRules(faults) { return faults + [unchecked] }
         return faults + new(strategy.validateUpdate(object, from: old, subresource: subresource), beside: faults)
+    }
+
+    private func schemaFaults(_ object: JSONObject, _ old: JSONObject, _ subresource: String?) -> [FieldError] {
+        guard subresource == "status" else { return schema.validate(.object(object), old: .object(old), at: "") }
+        guard let status = object["status"], let schema = schema.properties["status"] else { return [] }
+        return schema.validate(status, old: old["status"], at: "status")
     }
 
     /// Warnings that no fault is behind.
@@ -30,19 +36,9 @@ extension ServedResource {
 
     private func new(_ found: [FieldError], beside faults: [FieldError]) -> [FieldError] { found.filter { !faults.contains($0) } }
 
-    /// Rules of custom resources are not run on objects whose shape they cannot rely on.
+    /// The rules of custom resources are not run on objects whose shape they cannot rely on.
     private func uncheckedRules(_ faults: [FieldError]) -> FieldError? {
-        let isBlocking = faults.contains { fault in
-            switch fault.kind {
-            case .required, .notSupported, .tooLong, .tooMany, .typeInvalid: true
-            case .invalid, .duplicate, .notFound, .forbidden, .internal: false
-            }
-        }
-        guard isCustom, isBlocking else { return nil }
-        return .invalid(
-            "", .null,
-            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-        )
+        strategy.hasRules && faults.contains(where: \.preventsRules) ? .rulesNotChecked : nil
     }
 
     /// Replicas of the scale subresource that are no numbers.

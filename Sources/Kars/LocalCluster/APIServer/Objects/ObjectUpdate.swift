@@ -57,7 +57,10 @@ extension ObjectRequest {
             }
             let old = resource.served(live.json)
             let desired = try desire(old)
-            if let answer = try await attempt(desired, live, old, options, manager) { return answer }
+            let answer = try await context.write(resource, info) { () async throws(APIStatus) in
+                try await attempt(desired, live, old, options, manager)
+            }
+            if let answer { return answer }
         }
         throw .conflict(name, name: key.name)
     }
@@ -124,6 +127,7 @@ extension ObjectRequest {
         switch info.subresource {
         case nil, "scale"?:
             if resource.hasStatus { new["status"] = old["status"] }
+        case "binding"?: break
         case let subresource?:
             let sent = new
             new = old

@@ -6,6 +6,7 @@ struct APIContext: Sendable {
     let registry: ResourceRegistry
     let authorizer: any Authorizer
     let admission: [any AdmissionStep]
+    let turns = WriteTurns()
     let log: Log
     /// The wall clock.
     let clock: @Sendable () -> UTCTime
@@ -21,6 +22,14 @@ struct APIContext: Sendable {
             warnings += try await step.admit(&object, old: old, info, reader: reader)
         }
         return warnings
+    }
+
+    /// Runs a write from its admission to its commit, alone when a step asks for it.
+    func write<Result>(
+        _ resource: ServedResource, _ info: RequestInfo, _ body: () async throws(APIStatus) -> Result
+    ) async throws(APIStatus) -> Result {
+        guard admission.contains(where: { $0.needsTurn(info, reader: reader) }) else { return try await body() }
+        return try await turns.take(of: resource.collection, body)
     }
 
     /// Makes changes durable. Conflicts are the caller's business; everything else becomes a `Status`.

@@ -11,7 +11,7 @@ struct Endpoints: Sendable {
         case "/healthz", "/livez", "/readyz": try await health(String(path.dropFirst()), &exchange)
         case "/": try await json(["paths": .array(paths(served).map { .string($0) })], &exchange)
         case "/api", "/apis": try await discovery(isCore: path == "/api", served, &exchange)
-        case "/openapi/v3": try await json(OpenAPIDocument.index(of: served), &exchange)
+        case "/openapi/v3": try await openAPIIndex(served, &exchange)
         default:
             if let check = Self.healthCheck(path) {
                 try await health(check.endpoint, &exchange, only: check.name)
@@ -27,6 +27,14 @@ struct Endpoints: Sendable {
         try requireRead(exchange)
         try exchange.negotiate([.aggregatedDiscovery])
         try await exchange.answer(APIAnswer(.json(document)))
+    }
+
+    /// JSON under the type that the real server gives it.
+    private func openAPIIndex(_ served: [ServedResource], _ exchange: inout APIExchange) async throws {
+        try requireRead(exchange)
+        var answer = APIAnswer(.json(OpenAPIDocument.index(of: served)))
+        answer.headers.add("content-type", "text/plain; charset=utf-8")
+        try await exchange.answer(answer)
     }
 
     private func requireRead(_ exchange: APIExchange) throws(APIStatus) {
@@ -80,7 +88,10 @@ struct Endpoints: Sendable {
         try requireRead(exchange)
         try exchange.negotiate([.aggregatedDiscovery])
         guard exchange.format.shape == .aggregatedDiscovery else {
-            let document = isCore ? Discovery.coreVersions(of: served) : Discovery.groupList(of: served)
+            let document =
+                isCore
+                ? Discovery.coreVersions(of: served, serverAddress: exchange.request.head.headers["host"])
+                : Discovery.groupList(of: served)
             return try await exchange.answer(APIAnswer(.json(document)))
         }
         let document = Discovery.aggregated(of: served.filter { $0.description.resource.group.isEmpty == isCore })

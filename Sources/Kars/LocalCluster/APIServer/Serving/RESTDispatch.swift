@@ -104,7 +104,7 @@ struct RESTDispatch: Sendable {
 
     // MARK: - Subresources
 
-    /// `status`, `scale` and a namespace's `finalize`; others are not served.
+    /// `status`, `scale`, a namespace's `finalize`, a Pod's `eviction` and `binding`; others are not served.
     static func serve(subresource: String, _ request: ObjectRequest, _ exchange: inout APIExchange) async throws {
         guard request.info.name != nil else { throw APIStatus.unknownResource() }
         let method = exchange.request.head.method
@@ -139,6 +139,11 @@ struct RESTDispatch: Sendable {
             try exchange.negotiate([])
             let (body, type) = try await exchange.body()
             try await exchange.answer(request.update(body, type))
+        case "eviction" where request.resource.isPods, "binding" where request.resource.isPods:
+            guard method == .post else { throw APIStatus.methodNotAllowed() }
+            try exchange.negotiate([])
+            let (body, type) = try await exchange.body()
+            try await exchange.answer(subresource == "binding" ? request.bind(body, type) : request.evict(body, type))
         default: throw APIStatus.unknownResource()
         }
     }

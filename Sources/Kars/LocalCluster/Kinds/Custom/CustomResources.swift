@@ -23,7 +23,8 @@ enum CustomResources {
         let hasStatus = version["subresources"]?["status"] != nil
         return ServedResource(
             description: description(version, names, spec), schema: schema,
-            strategy: CustomResourceStrategy(hasStatus: hasStatus, warning: warning(version, names, spec)),
+            strategy: CustomResourceStrategy(
+                hasStatus: hasStatus, warning: warning(version, names, spec), rules: SchemaRules(compiling: schema, at: path)),
             columns: columns(version), hasStatus: hasStatus, scale: scale(version["subresources"]?["scale"]),
             selectableFields: selectableFields(version), isCustom: true, allowsUnconditionalUpdate: false)
     }
@@ -118,6 +119,10 @@ struct CustomResourceStrategy: ResourceStrategy {
     let hasStatus: Bool
     /// Answered with every object of a deprecated version.
     let warning: String?
+    /// What `x-kubernetes-validations` demand.
+    let rules: SchemaRules
+
+    var hasRules: Bool { !rules.isEmpty }
 
     /// The schema's defaults are all there is.
     func decode(_ object: inout JSONObject) throws(APIDecoder.Fault) {}
@@ -141,7 +146,9 @@ struct CustomResourceStrategy: ResourceStrategy {
         Generation.carry(from: old, to: &object, ignoring: hasStatus ? ["metadata", "status"] : ["metadata"])
     }
 
-    func validateCreate(_ object: JSONObject) -> [FieldError] { [] }
-    func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] { [] }
+    func validateCreate(_ object: JSONObject) -> [FieldError] { rules.validate(.object(object)) }
+    func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] {
+        rules.validate(.object(object), old: .object(old))
+    }
     func warnings(for object: JSONObject) -> [String] { warning.map { [$0] } ?? [] }
 }

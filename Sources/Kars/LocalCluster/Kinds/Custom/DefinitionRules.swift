@@ -102,7 +102,8 @@ enum DefinitionRules {
         guard let json else { return [.required(path, "schemas are required")] }
         do throws(FieldErrors) {
             let schema = try StructuralSchema(reading: json, at: path)
-            return schema.structuralFaults(at: path)
+            let faults = schema.structuralFaults(at: path)
+            return faults.isEmpty ? SchemaRules(compiling: schema, at: path).faults : faults
         } catch {
             return error.errors
         }

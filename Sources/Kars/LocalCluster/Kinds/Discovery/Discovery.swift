@@ -39,11 +39,15 @@ enum Discovery {
 
     /// `/api/v1` and `/apis/GROUP/VERSION` (`APIResourceList`).
     static func resourceList(_ groupVersion: GroupVersion, of resources: [ServedResource]) -> JSON {
-        let members = members(of: groupVersion, resources)
-        return [
-            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": .string(groupVersion.description),
-            "resources": .array(members.flatMap { [entry($0)] + subresources(of: $0).map { entry($0.0, of: $0.1) } }),
-        ]
+        var document: JSONObject = ["kind": "APIResourceList"]
+        // The list of the core group is older than this field.
+        if !groupVersion.group.isEmpty { document["apiVersion"] = "v1" }
+        document["groupVersion"] = .string(groupVersion.description)
+        document["resources"] = .array(
+            members(of: groupVersion, resources).flatMap { resource in
+                [entry(resource)] + subresources(of: resource).map { entry($0.0, of: $0.1) }
+            })
+        return .object(document)
     }
 
     private static func entry(_ resource: ServedResource) -> JSON {

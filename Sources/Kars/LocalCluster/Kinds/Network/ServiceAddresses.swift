@@ -7,6 +7,10 @@ struct ServiceAddresses: AdmissionStep {
 
     let phase = AdmissionPhase.mutating
 
+    func needsTurn(_ request: RequestInfo, reader: any ObjectReader) -> Bool {
+        request.resource == ServiceKind.resource.description.resource && request.subresource == nil && request.verb != .delete
+    }
+
     func admit(
         _ object: inout JSONObject, old: JSONObject?, _ request: RequestInfo, reader: any ObjectReader
     ) async throws(APIStatus) -> [String] {

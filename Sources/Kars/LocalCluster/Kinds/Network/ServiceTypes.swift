@@ -17,7 +17,7 @@ enum ServiceTypes {
         .core, "ServiceSpec", "What is wanted.",
         [
             .optional("ports", .keyed(port, by: "port", "protocol"), "Its ports."),
-            .optional("selector", .map(.string), "Labels of the pods behind it."),
+            .atomic("selector", .map(.string), "Labels of the pods behind it."),
             .optional("clusterIP", .string, "Its address; `None` for none."),
             .optional("clusterIPs", .list(.string), "Its addresses."),
             .optional(

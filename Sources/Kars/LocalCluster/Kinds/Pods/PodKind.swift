@@ -20,7 +20,6 @@ struct PodKind: BuiltInKind {
             SubresourceDescription(name: "exec", kind: "PodExecOptions", verbs: [.create, .get]),
             SubresourceDescription(name: "log", kind: "Pod", verbs: [.get]),
             SubresourceDescription(name: "portforward", kind: "PodPortForwardOptions", verbs: [.create, .get]),
-            SubresourceDescription(name: "proxy", kind: "PodProxyOptions", verbs: [.create, .delete, .get, .patch, .update]),
         ])
 
     let type = PodTypes.pod
@@ -39,6 +38,15 @@ struct PodKind: BuiltInKind {
     }
 
     func faults(in object: JSONObject) -> [FieldError] { PodRules.specFaults(object["spec"], at: "spec") }
+
+    /// A binding has been judged by what it says; nothing else of the Pod changes with it.
+    func validateUpdate(_ object: JSONObject, from old: JSONObject, subresource: String?) -> [FieldError] {
+        switch subresource {
+        case "binding": []
+        case "status": statusFaults(in: object, replacing: old)
+        default: faults(in: object, replacing: old) + faults(in: object)
+        }
+    }
 
     func faults(in object: JSONObject, replacing old: JSONObject) -> [FieldError] {
         PodUpdateRules.faults(object["spec"] ?? [:], old["spec"] ?? [:])

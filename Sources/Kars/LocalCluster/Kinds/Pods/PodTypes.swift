@@ -79,7 +79,7 @@ enum PodTypes {
             .optional(
                 "dnsPolicy", .choice(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]), default: "ClusterFirst",
                 "Where names are looked up."),
-            .optional("nodeSelector", .map(.string), "Labels that the node must have."),
+            .atomic("nodeSelector", .map(.string), "Labels that the node must have."),
             .optional("serviceAccountName", .string, "The service account to run as."),
             .optional("serviceAccount", .string, "Older name of `serviceAccountName`."),
             .pointer("automountServiceAccountToken", .boolean, "Whether a token is mounted without being asked for."),
@@ -88,7 +88,7 @@ enum PodTypes {
             .optional("hostPID", .boolean, "Whether it sees the node's processes."),
             .optional("hostIPC", .boolean, "Whether it shares the node's IPC."),
             .pointer("shareProcessNamespace", .boolean, "Whether its containers see each other's processes."),
-            .shown("securityContext", .object(securityContext), "How its containers are confined."),
+            .pointer("securityContext", .object(securityContext), default: [:], "How its containers are confined."),
             .optional("imagePullSecrets", .keyed(localObjectReference, by: "name"), "Secrets for fetching images."),
             .optional("hostname", .string, "Host name; the pod's name when empty."),
             .optional("subdomain", .string, "Domain between host name and namespace."),

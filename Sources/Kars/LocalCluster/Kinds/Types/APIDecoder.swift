@@ -18,6 +18,13 @@ enum APIDecoder {
         }
     }
 
+    /// An object of `type` before anything is said, without defaults: what the zero value of its Go type shows.
+    static func blank(_ type: APIObjectType) -> JSONObject {
+        var result = JSONObject()
+        for field in type.fields where field.presence == .always { result[field.name] = zero(of: field.type, blank) }
+        return result
+    }
+
     // MARK: Objects
 
     private static func members(of object: JSONObject, as type: APIObjectType) throws(Mismatch) -> JSONObject {
@@ -35,7 +42,7 @@ enum APIDecoder {
                 if let value = field.defaultValue {
                     result[field.name] = value
                 } else if field.presence == .always {
-                    result[field.name] = try zero(of: field.type)
+                    result[field.name] = try zero(of: field.type, empty)
                 }
             } catch {
                 throw error.inside(field.name, of: type)
@@ -44,16 +51,20 @@ enum APIDecoder {
         return result
     }
 
-    /// What Go has when nothing was sent; `null` for lists, maps and times.
-    private static func zero(of type: APIType) throws(Mismatch) -> JSON {
+    private static func empty(_ type: APIObjectType) throws(Mismatch) -> JSONObject { try members(of: JSONObject(), as: type) }
+
+    /// What Go has when nothing was sent; `null` for lists, maps and times. `object` gives a struct in a struct.
+    private static func zero<Failure: Error>(
+        of type: APIType, _ object: (APIObjectType) throws(Failure) -> JSONObject
+    ) throws(Failure) -> JSON {
         switch type {
         case .string, .choice: ""
         case .boolean: false
         case .int32, .int64, .anyNumber, .intOrString: 0
         case .quantity: "0"
         case .time, .microTime, .bytes, .rawObject, .anyValue, .nullableObject, .list, .map: .null
-        case .object(let type): .object(try members(of: JSONObject(), as: type))
-        case .recursive(let type): .object(try members(of: JSONObject(), as: type()))
+        case .object(let type): .object(try object(type))
+        case .recursive(let type): .object(try object(type()))
         }
     }
 
@@ -109,7 +120,7 @@ enum APIDecoder {
     }
 
     private static func element(_ value: JSON, as type: APIType) throws(Mismatch) -> JSON {
-        value.isNull ? try zero(of: type) : try decoded(value, as: type)
+        value.isNull ? try zero(of: type, empty) : try decoded(value, as: type)
     }
 
     private static func object(_ value: JSON, _ object: APIObjectType, _ type: APIType) throws(Mismatch) -> JSON {

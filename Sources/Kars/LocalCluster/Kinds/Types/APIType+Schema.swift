@@ -1,8 +1,8 @@
 import KarsCore
 
-/// The built-in types as schemas: what pruning, patches and server-side apply walk along. They hold types and merge rules
-/// only. Defaults, required members and allowed values are the decoder's and the strategies', which word faults as the real
-/// server words them for built-in kinds.
+/// The built-in types as schemas: what pruning, patches and server-side apply walk along. They hold types, merge
+/// rules and the defaults that depend on nothing else. Required members and allowed values are the decoder's and the
+/// strategies', which word faults as the real server words them for built-in kinds.
 extension APIType {
     var schema: StructuralSchema {
         switch self {
@@ -51,6 +51,8 @@ extension APIField {
         var schema = type.schema
         if presence == .always, type.isNullWhenAbsent { schema = schema.nullable() }
         if let patchStrategy { schema = schema.patched(strategy: patchStrategy) }
+        if let defaultValue { schema = schema.defaulting(to: defaultValue) }
+        if isAtomic { schema = schema.atomic() }
         return schema
     }
 }

@@ -75,6 +75,8 @@ struct APIField: Sendable {
     let defaultValue: JSON?
     /// `x-kubernetes-patch-strategy` of an object.
     let patchStrategy: String?
+    /// A map that is replaced as a whole (`x-kubernetes-map-type: atomic`).
+    var isAtomic = false
     let description: String
 
     /// Must be given, as the published schema says; strategies check it in their words.
@@ -89,6 +91,13 @@ struct APIField: Sendable {
         APIField(
             name: name, type: type, presence: .always, isRequired: false, defaultValue: nil, patchStrategy: patch,
             description: description)
+    }
+
+    /// A map without parts that could be owned or merged one by one.
+    static func atomic(_ name: String, _ type: APIType, _ description: String) -> APIField {
+        APIField(
+            name: name, type: type, presence: .nonEmpty, isRequired: false, defaultValue: nil, patchStrategy: nil,
+            isAtomic: true, description: description)
     }
 
     /// Left out when empty.

@@ -54,7 +54,7 @@ extension BuiltInKind {
             object["status"] = new["status"]
             object.metadata = new.metadata
             object.metadata["ownerReferences"] = old.metadata["ownerReferences"]
-        } else if hasStatus {
+        } else if hasStatus, request.subresource != "binding" {
             object["status"] = old["status"]
         }
         Generation.carry(from: old, to: &object, ignoring: countsGenerations ? ["metadata", "status"] : nil)

@@ -2,7 +2,8 @@ import KarsCore
 
 /// What Deployment and ReplicaSet have in common.
 enum WorkloadTypes {
-    static let scale = ScalePaths(specReplicas: "spec.replicas", statusReplicas: "status.replicas", labelSelector: nil)
+    static let scale = ScalePaths(
+        specReplicas: "spec.replicas", statusReplicas: "status.replicas", labelSelector: "spec.selector")
 }
 
 enum WorkloadRules {
