@@ -42,6 +42,14 @@ protocol ClusterNetwork: Sendable {
 }
 
 extension PodNetworkMode {
+    /// The containers' resolv.conf; `machine` is this machine's. Whether pasta is to pass questions on to it.
+    func resolvers(machine: String) -> (text: String, forwardsNames: Bool) {
+        switch self {
+        case .isolated: PodNetwork.resolvers(machine: machine)
+        case .cluster(let attachment): (attachment.resolverText, false)
+        }
+    }
+
     var json: JSON {
         switch self {
         case .isolated: ["mode": "isolated"]

@@ -71,7 +71,7 @@ final class PodSupervisor {
         // A machine without the file has no resolvers of its own, which the plan knows.
         let machineResolvers =
             (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        let (resolvers, forwardsNames) = PodNetwork.resolvers(machine: machineResolvers)
+        let (resolvers, forwardsNames) = launch.network.resolvers(machine: machineResolvers)
         self.resolvers = resolvers
         self.forwardsNames = forwardsNames
         groupName = "\(launch.pod.metadata.name)-\(getpid())"
