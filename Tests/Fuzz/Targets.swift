@@ -14,6 +14,7 @@ extension Fuzz {
         labelSelectorTarget,
         policyProfileTarget,
         sniTarget,
+        spdyTarget,
         sseTarget,
         tlsTarget,
         watchTarget,

@@ -237,3 +237,19 @@ private func fields(_ pod: NodePod) -> DownwardFields {
         }
     }
 }
+
+@Suite struct `Resolvers of pods` {
+    private static let cluster = "nameserver 10.96.0.10\nsearch a.b\noptions ndots:5\n"
+
+    @Test(arguments: [
+        (#"{}"#, cluster), (#"{"dnsPolicy":"Default"}"#, ""),
+        (
+            #"{"dnsConfig":{"searches":["c"],"options":[{"name":"ndots","value":"2"},{"name":"edns0"}]}}"#,
+            "nameserver 10.96.0.10\nsearch a.b c\noptions ndots:5 ndots:2 edns0\n"
+        ),
+        (#"{"dnsPolicy":"None","dnsConfig":{"nameservers":["1.1.1.1"]}}"#, "nameserver 1.1.1.1\n"),
+    ])
+    func `a pod's own settings are added to those of its policy`(spec: String, expected: String) throws {
+        #expect(PodResolvers.text(for: try pod(spec), cluster: Self.cluster) == expected)
+    }
+}

@@ -20,6 +20,7 @@ struct NodeRig: Sendable {
     let directory: String
     private let late: LateNode
     private let machine: PodMachine.Config
+    private let network: NodeNetwork?
 
     /// nil when pods can run here.
     static let obstacle: String? = {
@@ -34,7 +35,8 @@ struct NodeRig: Sendable {
     }
 
     static func run(
-        machine: PodMachine.Config = PodMachine.Config(), change: @escaping (inout APIServerParts) -> Void = { _ in },
+        machine: PodMachine.Config = PodMachine.Config(), isNetworked: Bool = false,
+        change: @escaping (inout APIServerParts) -> Void = { _ in },
         _ body: (NodeRig) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
@@ -52,7 +54,9 @@ struct NodeRig: Sendable {
                 let config = KubernetesClientConfig(
                     server: HTTPURL(scheme: .http, host: "127.0.0.1", port: fixture.port, target: "/"))
                 let client = KubernetesClient(config, group: APIServerFixture.group)
-                let rig = NodeRig(fixture: fixture, client: client, directory: directory, late: late, machine: machine)
+                let rig = NodeRig(
+                    fixture: fixture, client: client, directory: directory, late: late, machine: machine,
+                    network: isNetworked ? try NodeNetwork.forTests(directory, fixture.port) : nil)
                 let result: Result<Void, any Error>
                 do { result = .success(try await rig.withNode { try await body(rig) }) } catch { result = .failure(error) }
                 await rig.endEverything()
@@ -66,10 +70,19 @@ struct NodeRig: Sendable {
     func withNode(_ body: () async throws -> Void) async throws {
         let node = try NodeAgent(
             client: client, group: APIServerFixture.group, nodeName: Self.nodeName, directory: directory,
-            executable: BuiltProduct.kars, machine: machine, log: .silent)
+            executable: BuiltProduct.kars, network: network, machine: machine, log: .silent)
         late.subresources.withLock { $0 = node.subresources }
         // Bridges to what is stopped from within `body`.
-        let running = Task { try await node.run() }
+        let running = Task { [network, client] in
+            guard let network else { return try await node.run() }
+            try await network.start()
+            let sync = NodeNetworkSync(api: client, time: LoopTime(APIServerFixture.group.next())) { try await network.apply($0) }
+            async let following: Void = sync.run()
+            try await node.run()
+            // Cancelled as this is.
+            try? await following
+            await network.stop()
+        }
         late.running.withLock { $0 = running }
         let result: Result<Void, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
@@ -155,6 +168,15 @@ struct NodeRig: Sendable {
     }
 
     func delete(_ name: String) async throws { try await fixture.call(.delete, "\(Self.pods)/\(name)") }
+}
+
+extension NodeNetwork {
+    fileprivate static func forTests(_ directory: String, _ port: UInt16) throws -> NodeNetwork {
+        try NodeNetwork(
+            directory: "\(directory)/network", executable: BuiltProduct.kars,
+            apiServer: SocketAddress(.loopbackV4, port: port), config: Config(addresses: try ClusterAddresses()),
+            group: APIServerFixture.group, log: .silent)
+    }
 }
 
 /// What a test looks at in a pod's status.
