@@ -54,7 +54,6 @@ final class NodeNetworkStage {
     /// Pods that the rules in force know.
     private var admitted: [String: IPv4Address] = [:]
     private var members: [String: Member] = [:]
-    private var wayOut: pid_t?
 
     // MARK: Coming up
 
@@ -143,10 +142,12 @@ final class NodeNetworkStage {
             var network = PodNetwork(namespaces: namespaces, loopbackPorts: [], lifeline: lifelineReader)
             network.options = ["--ns-ifname", ClusterAddresses.wayOut, "--ipv4-only"]
             let started = try network.start(forwardsNames: false, log: log)
-            close(started.ready)
-            wayOut = started.process
+            // pasta ends when nobody takes what it says once it is up.
+            loop.watch(started.ready) { [loop] in
+                loop.unwatch(started.ready)
+                close(started.ready)
+            }
             loop.onExit(of: started.process) { [self] _ in
-                wayOut = nil
                 loop.after(Self.restartPause) { [self] in startWayOut() }
             }
         } catch {
