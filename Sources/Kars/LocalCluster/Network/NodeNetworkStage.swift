@@ -14,6 +14,10 @@ import Musl
 /// ends with the cluster's process, and with it ends all that the namespace held: links, rules, the way out.
 ///
 /// The namespace is routed, not bridged: a cable for each pod, so that whatever one pod sends to another passes the rules.
+///
+/// Who can speak to it: processes of the same user, over a Unix socket of mode 0600, checked again by the kernel's word on who
+/// connected; no pod can. A supervisor names its pod but not its address: that comes from the cluster's process. Of the machine the
+/// namespace itself reaches nothing: pasta passes on packets to the world and none to the machine's loopback.
 final class NodeNetworkStage {
     private enum Inherited {
         /// Closed by the end of the cluster's process, which holds the other end.
