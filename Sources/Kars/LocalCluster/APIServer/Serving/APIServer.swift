@@ -8,6 +8,8 @@ struct APIServerParts: Sendable {
     var admission: [any AdmissionStep] = []
     var subresources: [SubresourceName: any SubresourceHandler] = [:]
     var virtual: [GroupVersionResource: any VirtualResource] = [:]
+    /// By path, before the server's own endpoints.
+    var paths: [String: any PathHandler] = [:]
 }
 
 /// The API server of the local cluster: REST as Kubernetes has it, over the object store.
@@ -81,7 +83,10 @@ final class APIServer: HTTPHandler, Sendable {
             return try await exchange.answer(answer)
         }
         switch path {
-        case .other(let path): try await endpoints.serve(path, &exchange)
+        case .other(let path):
+            guard let handler = parts.paths[path] else { return try await endpoints.serve(path, &exchange) }
+            guard exchange.request.head.method == .get else { throw APIStatus.methodNotAllowed() }
+            try await handler.handle(exchange.request, exchange.response)
         case .resource(let path): try await serve(path, &exchange)
         }
     }
