@@ -8,7 +8,9 @@ struct QuotaAdmission: AdmissionStep {
     var phase: AdmissionPhase { .validating }
 
     func needsTurn(_ request: RequestInfo, reader: any ObjectReader) -> Bool {
-        request.subresource == nil && !reader.list(QuotaUsage.quotas, namespace: request.namespace ?? "").isEmpty
+        // An apply may create, which is not known yet.
+        guard request.verb != .delete, request.subresource == nil, let namespace = request.namespace else { return false }
+        return !reader.list(QuotaUsage.quotas, namespace: namespace).isEmpty
     }
 
     func admit(

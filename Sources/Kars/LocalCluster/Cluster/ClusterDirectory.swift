@@ -18,6 +18,8 @@ struct ClusterDirectory: Sendable, Equatable {
 
     var identityPath: String { path + "/pki" }
     var statePath: String { path + "/state" }
+    /// The node's: pods, images, network.
+    var nodePath: String { path + "/node" }
     var databasePath: String { ObjectStore.path(in: statePath) }
     var kubeconfigPath: String { path + "/kubeconfig" }
     var logPath: String { path + "/cluster.log" }

@@ -19,14 +19,3 @@ struct ClusterPartContext: Sendable {
     let group: EventLoopGroup
     let log: Log
 }
-
-/// The parts of the local cluster besides its API server, in the order they are started. This is the place to add one.
-enum ClusterParts {
-    static func all(_ context: ClusterPartContext) throws -> [any ClusterPart] { [] }
-}
-
-/// Where in the cluster's own address space things are.
-enum ClusterNetwork {
-    /// Addresses of Services: those that Kubernetes uses by default.
-    static let services = (base: IPv4Address(10, 96, 0, 0), prefix: 12)
-}

@@ -34,12 +34,16 @@ final class LocalCluster: Sendable {
         var failure: (any Error)?
         do {
             try await BootstrapObjects.create(with: client, missingFrom: StoreReader(store: store))
-            let parts = try ClusterParts.all(
-                ClusterPartContext(client: client, directory: directory, group: group, log: log))
+            let context = ClusterPartContext(client: client, directory: directory, group: group, log: log)
+            let node = try ClusterNode(context, apiServer: address)
+            server.attach(node.agent.subresources)
+            let controllers = ClusterControllers(
+                manager: ControllerManager(
+                    client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self), log: log))
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
-            try await Self.run(parts, until: end, log)
+            try await Self.run([controllers, node], until: end, log)
         } catch {
             failure = error
         }
@@ -91,7 +95,7 @@ extension APIServerParts {
             builtIn: BuiltInKinds.all, authenticator: ClusterAuthenticator(tokens: tokens), authorizer: authorizer)
         parts.admission = [
             NamespaceLifecycle(), ServiceAccountAdmission(), DefaultTolerations(), PodPriority(),
-            ServiceAddresses(network: ClusterNetwork.services),
+            ServiceAddresses(network: ClusterAddresses.serviceNetwork),
             EscalationCheck(authorizer: authorizer), PolicyAdmission(authorizer: authorizer, log: log), QuotaAdmission(),
         ]
         parts.subresources = [

@@ -8,7 +8,8 @@ import Synchronization
 package final class KubernetesClient: KubernetesAPI {
     package let config: KubernetesClientConfig
     private let group: EventLoopGroup
-    private let time: any TimeSource
+    /// What its pauses and expiries go by.
+    package let time: any TimeSource
     private let credentials: CredentialSource
     private let transport = Mutex(Transport())
     private let onWarning: (@Sendable (String) -> Void)?

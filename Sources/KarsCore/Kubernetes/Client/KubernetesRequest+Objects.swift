@@ -211,5 +211,10 @@ extension GroupVersionResource {
     package static let jobs = GroupVersionResource(group: "batch", version: "v1", resource: "jobs")
     package static let leases = GroupVersionResource(group: "coordination.k8s.io", version: "v1", resource: "leases")
     package static let events = GroupVersionResource(group: "events.k8s.io", version: "v1", resource: "events")
+    /// The same events, in the older form.
+    package static let coreEvents = GroupVersionResource(group: "", version: "v1", resource: "events")
+    package static let resourceQuotas = GroupVersionResource(group: "", version: "v1", resource: "resourcequotas")
+    package static let customResourceDefinitions = GroupVersionResource(
+        group: "apiextensions.k8s.io", version: "v1", resource: "customresourcedefinitions")
     package static let endpointSlices = GroupVersionResource(group: "discovery.k8s.io", version: "v1", resource: "endpointslices")
 }

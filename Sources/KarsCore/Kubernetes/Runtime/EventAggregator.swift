@@ -55,7 +55,17 @@ package struct EventAggregator: Sendable {
         /// Series, groups and objects that are remembered; the oldest are forgotten.
         package var maxRemembered = 4096
 
+        package var form = Form.series
+
         package init() {}
+    }
+
+    /// How Events are written; each is served in both groups.
+    package enum Form: Sendable {
+        /// events.k8s.io/v1: repetitions are a series.
+        case series
+        /// The older form of the core group, which Kubernetes' own controllers still write: repetitions are a count.
+        case counted
     }
 
     package enum Decision: Sendable, Equatable {
@@ -143,10 +153,7 @@ package struct EventAggregator: Sendable {
             if isDue { known.told = now }
             series[same] = known
             guard isDue else { return .nothing }
-            let patch: JSON = [
-                "series": ["count": .int(known.count), "lastObservedTime": .string(utc.rfc3339Microseconds)]
-            ]
-            return .count(namespace: known.namespace, name: known.name, patch: patch)
+            return .count(namespace: known.namespace, name: known.name, patch: repetition(known.count, utc))
         }
         guard takeFromBucket(of: subject, at: now) else {
             suppressed += 1
@@ -193,13 +200,31 @@ package struct EventAggregator: Sendable {
         return "\(object.prefix(200)).\(String(utc.seconds * 1_000_000_000 + Int64(utc.nanoseconds), radix: 16))"
     }
 
+    private func repetition(_ count: Int, _ utc: UTCTime) -> JSON {
+        switch config.form {
+        case .series: ["series": ["count": .int(count), "lastObservedTime": .string(utc.rfc3339Microseconds)]]
+        case .counted: ["count": .int(count), "lastTimestamp": .string(utc.rfc3339)]
+        }
+    }
+
     private func event(_ note: EventNote, named name: String, utc: UTCTime) -> JSONObject {
-        [
-            "apiVersion": "events.k8s.io/v1", "kind": "Event",
-            "metadata": ["name": .string(name), "namespace": .string(note.namespace)],
-            "eventTime": .string(utc.rfc3339Microseconds), "type": .string(note.kind.rawValue), "reason": .string(note.reason),
-            "action": .string(note.action), "note": .string(note.note), "regarding": .object(note.regarding),
-            "reportingController": .string(controller), "reportingInstance": .string(instance),
-        ]
+        let metadata: JSON = ["name": .string(name), "namespace": .string(note.namespace)]
+        switch config.form {
+        case .series:
+            return [
+                "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": metadata,
+                "eventTime": .string(utc.rfc3339Microseconds), "type": .string(note.kind.rawValue),
+                "reason": .string(note.reason), "action": .string(note.action), "note": .string(note.note),
+                "regarding": .object(note.regarding), "reportingController": .string(controller),
+                "reportingInstance": .string(instance),
+            ]
+        case .counted:
+            return [
+                "apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": .object(note.regarding),
+                "reason": .string(note.reason), "message": .string(note.note), "source": ["component": .string(controller)],
+                "firstTimestamp": .string(utc.rfc3339), "lastTimestamp": .string(utc.rfc3339), "count": 1,
+                "type": .string(note.kind.rawValue), "reportingComponent": .string(controller), "reportingInstance": "",
+            ]
+        }
     }
 }

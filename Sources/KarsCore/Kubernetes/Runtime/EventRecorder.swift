@@ -8,6 +8,7 @@ package final class EventRecorder: Sendable {
     private static let maxAttempts = 5
 
     private let api: any KubernetesAPI
+    private let resource: GroupVersionResource
     private let time: any TimeSource
     private let log: Log
     private let backoff = Backoff(initial: .milliseconds(500), maximum: .seconds(10))
@@ -26,6 +27,11 @@ package final class EventRecorder: Sendable {
         config: EventAggregator.Config = EventAggregator.Config(), time: any TimeSource, log: Log = .silent
     ) {
         self.api = api
+        resource =
+            switch config.form {
+            case .series: .events
+            case .counted: .coreEvents
+            }
         self.time = time
         self.log = log
         state = Mutex(State(aggregator: EventAggregator(controller: controller, instance: instance, config: config)))
@@ -75,9 +81,9 @@ package final class EventRecorder: Sendable {
         let request: KubernetesRequest
         switch decision {
         case .nothing: return
-        case .create(let event): request = .create(.events, event)
+        case .create(let event): request = .create(resource, event)
         case .count(let namespace, let name, let patch):
-            request = .patch(.merge, .events, namespace: namespace, name: name, patch)
+            request = .patch(.merge, resource, namespace: namespace, name: name, patch)
         }
         var random = SecureRandom()
         for attempt in 1...Self.maxAttempts {

@@ -10,8 +10,10 @@ package final class Informer: Sendable {
     package let resource: GroupVersionResource
     /// Nil for all namespaces.
     package let namespace: String?
+    package let view: ObjectView
     private let api: any KubernetesAPI
     private let config: WatchMachine.Config
+    private let ending = Latch()
     private let time: any TimeSource
     private let log: Log
     private let state: Mutex<State>
@@ -25,12 +27,13 @@ package final class Informer: Sendable {
     }
 
     package init(
-        _ resource: GroupVersionResource, namespace: String? = nil, of api: any KubernetesAPI,
+        _ resource: GroupVersionResource, namespace: String? = nil, view: ObjectView = .whole, of api: any KubernetesAPI,
         config: WatchMachine.Config = WatchMachine.Config(), indexes: [String: ObjectCache.Index] = [:], time: any TimeSource,
         log: Log = .silent
     ) {
         self.resource = resource
         self.namespace = namespace
+        self.view = view
         self.api = api
         self.config = config
         self.time = time
@@ -79,22 +82,49 @@ package final class Informer: Sendable {
         for object in present { handler(.added(object)) }
     }
 
+    /// Finds objects by `index` too.
+    package func add(_ index: @escaping ObjectCache.Index, named name: String) {
+        state.withLock { $0.cache.add(index, named: name) }
+    }
+
     // MARK: - Running
 
-    /// Follows the collection until the task is cancelled. Once.
+    /// Follows the collection until the task is cancelled or `stop` is called. Once.
     package func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.follow() }
+            group.addTask {
+                await withTaskCancellationHandler {
+                    await self.ending.wait()
+                } onCancel: {
+                    self.ending.open()
+                }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Ends `run`: the collection is served no more. What is known of it stays as it was.
+    package func stop() { ending.open() }
+
+    private func follow() async {
         var machine = WatchMachine(config)
         var stream: (any WatchStream)?
         var step = machine.begin()
         while !Task.isCancelled {
-            if let change = step.change { take(change) }
+            if let change = step.change { take(change.kept(by: view)) }
             do throws(APIStatus) {
                 switch step.command {
                 case .list(let options):
-                    let page = try await api.send(.list(resource, namespace: namespace, options))
+                    var request = KubernetesRequest.list(resource, namespace: namespace, options)
+                    if let accept = view.listAccept { request.accept = accept }
+                    let page = try await api.send(request)
                     step = machine.listed(try ObjectList(reading: page))
                 case .watch(let options):
-                    stream = try await api.watch(.watch(resource, namespace: namespace, options))
+                    var request = KubernetesRequest.watch(resource, namespace: namespace, options)
+                    if let accept = view.watchAccept { request.accept = accept }
+                    stream = try await api.watch(request)
                     step = machine.opened(at: time.now())
                 case .read:
                     if let event = try await stream?.next() {
@@ -132,54 +162,5 @@ package final class Informer: Sendable {
         }
         for change in changes { for handler in handlers { handler(change) } }
         for latch in waiting { latch.open() }
-    }
-}
-
-/// The informers of one process: one for each collection and selection, however many want it.
-package final class SharedInformers: Sendable {
-    private struct Key: Hashable {
-        var resource: GroupVersionResource
-        var namespace: String?
-        var labelSelector: String?
-        var fieldSelector: String?
-    }
-
-    package let api: any KubernetesAPI
-    package let time: any TimeSource
-    private let log: Log
-    private let state = Mutex<[Key: Informer]>([:])
-
-    package init(of api: any KubernetesAPI, time: any TimeSource, log: Log = .silent) {
-        self.api = api
-        self.time = time
-        self.log = log
-    }
-
-    /// The same one for the same question. `indexes` count for whoever asks first; all are to be asked for before `run`.
-    package func informer(
-        _ resource: GroupVersionResource, namespace: String? = nil, config: WatchMachine.Config = WatchMachine.Config(),
-        indexes: [String: ObjectCache.Index] = [:]
-    ) -> Informer {
-        let key = Key(
-            resource: resource, namespace: namespace, labelSelector: config.labelSelector, fieldSelector: config.fieldSelector)
-        return state.withLock { known in
-            if let informer = known[key] { return informer }
-            let informer = Informer(
-                resource, namespace: namespace, of: api, config: config, indexes: indexes, time: time, log: log)
-            known[key] = informer
-            return informer
-        }
-    }
-
-    /// Runs all informers until the task is cancelled.
-    package func run() async {
-        let informers = state.withLock { Array($0.values) }
-        await withDiscardingTaskGroup { group in
-            for informer in informers { group.addTask { await informer.run() } }
-        }
-    }
-
-    package func waitUntilSynced() async throws(CancellationError) {
-        for informer in state.withLock({ Array($0.values) }) { try await informer.waitUntilSynced() }
     }
 }

@@ -20,10 +20,19 @@ package struct ObjectCache: Sendable {
     }
 
     private var objects: [ObjectKey: JSONObject] = [:]
-    private let indexes: [String: Index]
+    private var indexes: [String: Index]
     private var indexed: [String: [String: Set<ObjectKey>]] = [:]
 
     package init(indexes: [String: Index] = [:]) { self.indexes = indexes }
+
+    /// Finds objects by `index` too, those that are known already included. A name that is taken keeps its first meaning.
+    package mutating func add(_ index: @escaping Index, named name: String) {
+        guard indexes[name] == nil else { return }
+        indexes[name] = index
+        for (key, object) in objects {
+            for value in index(object) { indexed[name, default: [:]][value, default: []].insert(key) }
+        }
+    }
 
     package var count: Int { objects.count }
     package subscript(key: ObjectKey) -> JSONObject? { objects[key] }

@@ -9,6 +9,8 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
         package var cleanUpInterval = Duration.seconds(2)
         /// Nil: all namespaces.
         package var namespace: String?
+        /// What is kept of the objects that are watched; rounds read what they need afresh in any case.
+        package var view = ObjectView.whole
         package var watch = WatchMachine.Config()
 
         package init() {}
@@ -18,26 +20,29 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
     private let config: Config
     private let informers: SharedInformers
     private let api: any KubernetesAPI
-    private let queue: WorkQueue<ObjectKey>
+    private let events: EventRecorder?
+    private let loop: RoundLoop<ObjectKey>
     private let time: any TimeSource
-    private let log: Log
 
-    /// Watches through `informers`, whose owner runs them; reads and writes through their API.
+    /// Watches through `informers`, whose owner runs them; reads and writes through their API. What the reconciler has to say about
+    /// its objects goes to `events`, whose owner runs them too.
     package init(
-        _ reconciler: R, informers: SharedInformers, config: Config = Config(),
+        _ reconciler: R, informers: SharedInformers, events: EventRecorder? = nil, config: Config = Config(),
         random: any RandomNumberGenerator & Sendable = SecureRandom(), log: Log = .silent
     ) {
         self.reconciler = reconciler
         self.config = config
         self.informers = informers
+        self.events = events
         api = informers.api
         time = informers.time
-        self.log = log.with(["kind": .string(reconciler.kind.kind)])
-        queue = WorkQueue(backoff: config.backoff, time: informers.time, random: random)
-        let queue = queue
-        informers.informer(reconciler.kind.resource, namespace: config.namespace, config: config.watch).addHandler {
-            queue.add($0.key)
-        }
+        let rounds = Rounds(reconciler: reconciler, config: config, api: informers.api, events: events, time: informers.time)
+        loop = RoundLoop(
+            workers: config.workers, backoff: config.backoff, time: informers.time, random: random,
+            log: log.with(["kind": .string(reconciler.kind.kind)])
+        ) { (key) async throws(APIStatus) in try await rounds.reconcile(key) }
+        let loop = loop
+        informer(reconciler.kind.resource).addHandler { loop.add($0.key) }
     }
 
     // MARK: - What else to look at
@@ -48,68 +53,65 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
         watches(resource) { object in object.controller(of: kind).map { [$0] } ?? [] }
     }
 
-    /// A change of an object in `resource` brings up the objects that `keys` names.
-    package func watches(_ resource: GroupVersionResource, _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]) {
-        let queue = queue
-        informers.informer(resource, namespace: config.namespace, config: config.watch).addHandler { change in
-            for key in keys(change.object) { queue.add(key) }
+    /// A change of an object in `resource` brings up the objects that `keys` names. With the `metadata` view there is no more than that
+    /// to tell by; without a view it is that of `Config`.
+    package func watches(
+        _ resource: GroupVersionResource, view: ObjectView? = nil, _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]
+    ) {
+        let loop = loop
+        informer(resource, view).addHandler { change in
+            for key in keys(change.object) { loop.add(key) }
             // A change may be about two: one it no longer concerns, and one it concerns now.
-            if case .updated(let old, _) = change { for key in keys(old) { queue.add(key) } }
+            if case .updated(let old, _) = change { for key in keys(old) { loop.add(key) } }
         }
     }
 
+    private func informer(_ resource: GroupVersionResource, _ view: ObjectView? = nil) -> Informer {
+        informers.informer(resource, namespace: config.namespace, view: view ?? config.view, config: config.watch)
+    }
+
     /// Looks at an object although nothing changed.
-    package func enqueue(_ key: ObjectKey) { queue.add(key) }
+    package func enqueue(_ key: ObjectKey, after pause: Duration = .zero) { loop.add(key, after: pause) }
 
     // MARK: - Running
 
     /// Works until the task is cancelled; what is begun then ends by itself or by the cancellation.
-    package func run() async {
-        await withDiscardingTaskGroup { group in
-            for _ in 0..<config.workers { group.addTask { await self.work() } }
-        }
-    }
-
-    private func work() async {
-        while let key = await queue.next() { queue.finished(key, await reconcile(key)) }
-    }
+    package func run() async { await loop.run() }
 
     /// One round for one object.
-    package func reconcile(_ key: ObjectKey) async -> WorkQueueMachine<ObjectKey>.Outcome {
-        do throws(APIStatus) {
-            let resource = reconciler.kind.resource
-            guard let object = try await api.objectIfPresent(.get(resource, namespace: key.namespace, name: key.name)) else {
-                return .done
-            }
-            let plan: ReconcilePlan
-            switch reconciler.finalizer?.step(for: object, in: resource) {
-            case .add(let request):
-                _ = try await api.send(request)
-                return .done
-            case .cleanUp(let remove): plan = try await cleanUp(object, removing: remove)
-            case .ignore: return .done
-            case .reconcile: plan = try await carryOut(object)
-            case nil:
-                if object.isBeingDeleted { return .done }
-                plan = try await carryOut(object)
-            }
-            return plan.requeueAfter.map { .again(after: $0) } ?? .done
-        } catch {
-            if Task.isCancelled { return .done }
-            // A conflict is no news: somebody was faster, and the next round sees what they did.
-            if error.reason == .conflict {
-                log.debug("reconcile.conflict", ["object": .string(key.description)])
-            } else {
-                log.warn("reconcile.failed", ["object": .string(key.description), "reason": .string(error.message)])
-            }
-            return .failed(retryAfter: error.retryAfter)
+    package func reconcile(_ key: ObjectKey) async -> WorkQueueMachine<ObjectKey>.Outcome { await loop.perform(key) }
+}
+
+/// What one round for one object is.
+private struct Rounds<R: Reconciler>: Sendable {
+    let reconciler: R
+    let config: ReconcileLoop<R>.Config
+    let api: any KubernetesAPI
+    let events: EventRecorder?
+    let time: any TimeSource
+
+    func reconcile(_ key: ObjectKey) async throws(APIStatus) -> Duration? {
+        let resource = reconciler.kind.resource
+        guard let object = try await api.objectIfPresent(.get(resource, namespace: key.namespace, name: key.name)) else {
+            return nil
+        }
+        switch reconciler.finalizer?.step(for: object, in: resource) {
+        case .add(let request):
+            _ = try await api.send(request)
+            return nil
+        case .cleanUp(let remove): return try await cleanUp(object, removing: remove).requeueAfter
+        case .ignore: return nil
+        case .reconcile: return try await carryOut(object).requeueAfter
+        case nil:
+            if object.isBeingDeleted, !reconciler.reconcilesDeleted { return nil }
+            return try await carryOut(object).requeueAfter
         }
     }
 
     private func carryOut(_ object: JSONObject) async throws(APIStatus) -> ReconcilePlan {
         let observed = try await reconciler.observe(object, through: api)
         let plan = reconciler.plan(for: object, given: observed, now: time.utc())
-        let outcome = await apply(plan)
+        let outcome = await apply(plan, for: object)
         // Also after a failure: the status is where people look for it.
         let status = reconciler.status(of: object, given: observed, after: outcome, now: time.utc())
         try await write(status, of: object, after: outcome)
@@ -123,40 +125,61 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
             _ = try await api.send(remove)
             return plan
         }
-        let outcome = await apply(plan)
+        let outcome = await apply(plan, for: object)
         let status = reconciler.status(of: object, given: observed, after: outcome, now: time.utc())
         try await write(status, of: object, after: outcome)
         plan.requeue(after: plan.requeueAfter ?? config.cleanUpInterval)
         return plan
     }
 
-    private func apply(_ plan: ReconcilePlan) async -> PlanOutcome {
-        do throws(APIStatus) {
-            for change in plan.changes { _ = try await api.send(change) }
-            return .carriedOut
-        } catch {
-            return .failed(error)
+    private func apply(_ plan: ReconcilePlan, for object: JSONObject) async -> PlanOutcome {
+        for (index, change) in plan.changes.enumerated() {
+            do throws(APIStatus) {
+                let answer = try await api.send(change)
+                tell((plan.notes[index].map { [$0] } ?? []) + reconciler.notes(on: object, after: change, .success(answer)))
+            } catch {
+                // What was to be deleted is gone.
+                if change.verb == .delete, error.reason == .notFound { continue }
+                tell(reconciler.notes(on: object, after: change, .failure(error)))
+                return .failed(error)
+            }
         }
+        return .carriedOut
     }
+
+    private func tell(_ notes: [EventNote]) { for note in notes { events?.tell(note) } }
 
     /// Writes the status unless it says so already, and then throws what the plan failed with.
     private func write(_ status: JSON?, of object: JSONObject, after outcome: PlanOutcome) async throws(APIStatus) {
-        if let status, object["status"] != status {
-            let kind = reconciler.kind
-            var metadata: JSONObject = ["name": .string(object.name)]
-            metadata["namespace"] = object.namespace.map(JSON.string)
-            let intent: JSONObject = [
-                "apiVersion": .string(kind.resource.groupVersion.description), "kind": .string(kind.kind),
-                "metadata": .object(metadata), "status": status,
-            ]
+        if let status, object["status"] ?? [:] != status {
             do throws(APIStatus) {
-                _ = try await api.send(
-                    .apply(kind.resource, intent, subresource: "status", fieldManager: reconciler.fieldManager))
+                _ = try await api.send(statusRequest(status, of: object))
+                tell(reconciler.notes(on: object, afterStatus: status))
             } catch {
                 // Gone meanwhile: nobody is left to tell.
                 if error.reason != .notFound, outcome == .carriedOut { throw error }
             }
         }
         if case .failed(let status) = outcome { throw status }
+    }
+
+    private func statusRequest(_ status: JSON, of object: JSONObject) -> KubernetesRequest {
+        let kind = reconciler.kind
+        switch reconciler.statusWriting {
+        case .apply:
+            var metadata: JSONObject = ["name": .string(object.name)]
+            metadata["namespace"] = object.namespace.map(JSON.string)
+            let intent: JSONObject = [
+                "apiVersion": .string(kind.resource.groupVersion.description), "kind": .string(kind.kind),
+                "metadata": .object(metadata), "status": status,
+            ]
+            return .apply(kind.resource, intent, subresource: "status", fieldManager: reconciler.fieldManager)
+        case .replace:
+            var patch: JSONObject = ["status": MergePatch.difference(from: object["status"] ?? [:], to: status)]
+            patch["metadata"] = object.uid.map { ["uid": .string($0)] }
+            return .patch(
+                .merge, kind.resource, namespace: object.namespace, name: object.name, subresource: "status", .object(patch),
+                WriteOptions(fieldManager: reconciler.fieldManager))
+        }
     }
 }

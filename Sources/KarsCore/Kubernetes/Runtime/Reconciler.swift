@@ -13,6 +13,9 @@ package protocol Reconciler: Sendable {
     var finalizer: Finalizer? { get }
     /// Who owns the fields that the loop applies.
     var fieldManager: String { get }
+    var statusWriting: StatusWriting { get }
+    /// Whether objects that are being deleted have rounds too, without a finalizer of ours.
+    var reconcilesDeleted: Bool { get }
 
     /// Everything that the plan depends on besides the object itself.
     func observe(_ object: JSONObject, through api: any KubernetesAPI) async throws(APIStatus) -> Observed
@@ -21,10 +24,28 @@ package protocol Reconciler: Sendable {
     func cleanUp(_ object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan
     /// The status as we see it, whole, also after a failure; nil when the kind has none or there is nothing to say.
     func status(of object: JSONObject, given observed: Observed, after outcome: PlanOutcome, now: UTCTime) -> JSON?
+    /// What people are told of a change that was tried; of deletions of what is gone already nobody is told.
+    func notes(on object: JSONObject, after change: KubernetesRequest, _ result: Result<JSON, APIStatus>) -> [EventNote]
+    /// What people are told of a status that was written.
+    func notes(on object: JSONObject, afterStatus status: JSON) -> [EventNote]
+}
+
+/// How a status is written.
+package enum StatusWriting: Sendable {
+    /// By server-side apply: what others have added stays. For kinds whose status has several writers.
+    case apply
+    /// It becomes what the reconciler says, whoever wrote it before. For kinds whose status is the reconciler's alone.
+    case replace
 }
 
 extension Reconciler {
     package var finalizer: Finalizer? { nil }
+    package var statusWriting: StatusWriting { .apply }
+    package var reconcilesDeleted: Bool { false }
+    package func notes(on object: JSONObject, after change: KubernetesRequest, _ result: Result<JSON, APIStatus>) -> [EventNote] {
+        []
+    }
+    package func notes(on object: JSONObject, afterStatus status: JSON) -> [EventNote] { [] }
     package func cleanUp(_ object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan { ReconcilePlan() }
     package func status(of object: JSONObject, given observed: Observed, after outcome: PlanOutcome, now: UTCTime) -> JSON? {
         nil
@@ -37,6 +58,8 @@ package struct ReconcilePlan: Sendable, Equatable {
     package var changes: [KubernetesRequest] = []
     /// Look again after this long although nothing may have changed: something expires, or is not ours to watch.
     package var requeueAfter: Duration?
+    /// What people are told once the change at an index has been carried out.
+    package private(set) var notes: [Int: EventNote] = [:]
 
     package init(_ changes: [KubernetesRequest] = [], requeueAfter: Duration? = nil) {
         self.changes = changes
@@ -59,6 +82,9 @@ package struct ReconcilePlan: Sendable, Equatable {
         if let live, JSON.object(live).includes(.object(intent)) { return }
         changes.append(.apply(resource, intent, fieldManager: fieldManager))
     }
+
+    /// Tells `note` once the change that was added last has been carried out.
+    package mutating func note(_ note: EventNote) { notes[changes.count - 1] = note }
 
     /// Sooner of the two.
     package mutating func requeue(after pause: Duration) { requeueAfter = min(requeueAfter ?? pause, pause) }
@@ -92,15 +118,17 @@ extension JSONObject {
         ]
     }
 
+    /// The reference to the one owner that controls this object.
+    package var controllerReference: JSON? {
+        metadata["ownerReferences"]?.arrayValue?.first { $0["controller"]?.boolValue == true }
+    }
+
     /// The object of `kind` that controls this one.
     package func controller(of kind: ResourceDescription) -> ObjectKey? {
-        for owner in metadata["ownerReferences"]?.arrayValue ?? [] {
-            guard owner["controller"]?.boolValue == true, owner["kind"]?.stringValue == kind.kind,
-                let version = owner["apiVersion"]?.stringValue.flatMap(GroupVersion.init(apiVersion:)),
-                version.group == kind.resource.group, let name = owner["name"]?.stringValue
-            else { continue }
-            return ObjectKey(namespace: kind.isNamespaced ? namespace : nil, name: name)
-        }
-        return nil
+        guard let owner = controllerReference, owner["kind"]?.stringValue == kind.kind,
+            let version = owner["apiVersion"]?.stringValue.flatMap(GroupVersion.init(apiVersion:)),
+            version.group == kind.resource.group, let name = owner["name"]?.stringValue
+        else { return nil }
+        return ObjectKey(namespace: kind.isNamespaced ? namespace : nil, name: name)
     }
 }

@@ -21,6 +21,8 @@ final class APIServer: HTTPHandler, Sendable {
     private let parts: APIServerParts
     private let endpoints: Endpoints
     private let server = OnceSet<HTTPServer>()
+    /// Subresources that are served by something which itself is a client of this server.
+    private let attached = OnceSet<[SubresourceName: any SubresourceHandler]>()
 
     init(_ parts: APIServerParts, store: ObjectStore, log: Log, clock: @escaping @Sendable () -> UTCTime = UTCTime.now) {
         self.parts = parts
@@ -48,6 +50,9 @@ final class APIServer: HTTPHandler, Sendable {
         self.server.set(server)
         return bound
     }
+
+    /// Adds subresources that the node serves, once, after the start: the node is a client of this server.
+    func attach(_ subresources: [SubresourceName: any SubresourceHandler]) { attached.set(subresources) }
 
     /// Ends open requests within `deadline`; watches end at once when it is over.
     func stop(within deadline: Duration) async { await server.value?.drain(within: deadline) }
@@ -116,7 +121,7 @@ final class APIServer: HTTPHandler, Sendable {
 
     private func serve(_ subresource: String, _ request: ObjectRequest, _ exchange: inout APIExchange) async throws {
         let name = SubresourceName(group: request.name.group, resource: request.name.resource, subresource: subresource)
-        guard let handler = parts.subresources[name] else {
+        guard let handler = parts.subresources[name] ?? attached.value?[name] else {
             return try await RESTDispatch.serve(subresource: subresource, request, &exchange)
         }
         guard handler.methods.contains(exchange.request.head.method) else { throw APIStatus.methodNotAllowed() }
