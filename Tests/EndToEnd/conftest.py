@@ -16,7 +16,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
-KARS = ROOT / ".build/release/kars"
+KARS = pathlib.Path(os.environ.get("KARS_UNDER_TEST", ROOT / ".build/release/kars"))
 PUBLIC_ADDRESS = "11.22.33.44"
 PUBLIC_ADDRESS_6 = "2a0a:1:2::44"
 MODEL_KEY = "sk-the-real-key-0123456789"
@@ -158,3 +158,58 @@ def kars(internet, tmp_path_factory):
     command = Kars(internet, tmp_path_factory.mktemp("home"))
     yield command
     command.close()
+
+
+class LocalCluster:
+    """`kars local` with a home of its own; needs no privileges and no network namespace."""
+
+    def __init__(self, home):
+        self.home = home
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KARS_HOME": str(home / "kars"), "LANG": "C.UTF-8"}
+
+    @property
+    def directory(self):
+        return self.home / "kars/cluster"
+
+    @property
+    def kubeconfig(self):
+        return self.directory / "kubeconfig"
+
+    def __call__(self, *arguments, expect=0, timeout=60):
+        result = subprocess.run(
+            [KARS, "local", *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=self.environment, stdin=subprocess.DEVNULL)
+        assert expect is None or result.returncode == expect, f"kars local {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}"
+        return result
+
+    def json(self, *arguments, **options):
+        return json.loads(self(*arguments, "--output", "json", **options).stdout)
+
+
+@pytest.fixture
+def fresh_cluster(tmp_path):
+    """One that does not run yet."""
+    cluster = LocalCluster(tmp_path)
+    yield cluster
+    cluster("stop", expect=None)
+
+
+@pytest.fixture(scope="module")
+def local_cluster(tmp_path_factory):
+    """One that serves, for all tests of a module."""
+    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"))
+    cluster("start")
+    yield cluster
+    cluster("stop", expect=None)
+
+
+@pytest.fixture(scope="session")
+def kubectl_program():
+    """A kubectl of 1.32 or later: `KUBECTL`, one named with its version, or the one on PATH."""
+    beside = pathlib.Path(os.path.realpath(shutil.which("kubectl") or "/nowhere")).parent
+    for program in (os.environ.get("KUBECTL"), shutil.which("kubectl.1.32"), str(beside / "kubectl.1.32"), shutil.which("kubectl")):
+        if not program or not os.access(program, os.X_OK):
+            continue
+        found = json.loads(subprocess.run([program, "version", "--client", "-o", "json"], capture_output=True, text=True, check=True).stdout)
+        if int(found["clientVersion"]["minor"].rstrip("+")) >= 32:
+            return program
+    pytest.skip("skipped: no kubectl of 1.32 or later; scripts/setup --dev installs Debian's")

@@ -8,7 +8,8 @@ struct QuotaAdmission: AdmissionStep {
     var phase: AdmissionPhase { .validating }
 
     func needsTurn(_ request: RequestInfo, reader: any ObjectReader) -> Bool {
-        guard request.verb == .create, request.subresource == nil, let namespace = request.namespace else { return false }
+        // An apply may create, which is not known yet.
+        guard request.verb != .delete, request.subresource == nil, let namespace = request.namespace else { return false }
         return !reader.list(QuotaUsage.quotas, namespace: namespace).isEmpty
     }
 

@@ -81,6 +81,14 @@ struct ClusterDirectory: Sendable, Equatable {
         return claim
     }
 
+    /// Where the cluster served last, as the kubeconfig says: other kubeconfigs and clients name the same place.
+    func lastPort() -> UInt16? {
+        guard let bytes = try? Files.readIfPresent(kubeconfigPath, upTo: 1 << 20), let config = try? JSON(parsing: bytes),
+            let server = config["clusters"]?[0]?["cluster"]?["server"]?.stringValue, let url = try? HTTPURL(parsing: server)
+        else { return nil }
+        return url.port
+    }
+
     /// Tells others where this process serves.
     func publish(_ record: Record, kubeconfig: JSON) throws(FileError) {
         let newline = [UInt8(ascii: "\n")]

@@ -28,7 +28,7 @@ final class LocalCluster: Sendable {
     ) async throws {
         let tls = try TLSContext.server(
             identity.server, clientAuthorities: identity.authorityPEM, requiresClientCertificate: false)
-        let address = try await server.start(at: SocketAddress(.loopbackV4, port: 0), tls: tls, group: group)
+        let address = try await listen(tls)
         let record = ClusterDirectory.Record(url: "https://127.0.0.1:\(address.port)")
         let client = KubernetesClient(try identity.administrator(at: record.url), group: group)
         var failure: (any Error)?
@@ -53,6 +53,16 @@ final class LocalCluster: Sendable {
         await store.close()
         log.info("cluster.stopped")
         if let failure { throw failure }
+    }
+
+    /// At the last place if it is still free, else at another.
+    private func listen(_ tls: TLSContext) async throws -> SocketAddress {
+        if let port = directory.lastPort() {
+            do { return try await server.start(at: SocketAddress(.loopbackV4, port: port), tls: tls, group: group) } catch {
+                log.warn("cluster.port.taken", ["port": .int(Int(port)), "error": .error(error)])
+            }
+        }
+        return try await server.start(at: SocketAddress(.loopbackV4, port: 0), tls: tls, group: group)
     }
 
     /// Runs the parts until `end` returns; then, or when one of them ends by itself, ends them all and waits for them.

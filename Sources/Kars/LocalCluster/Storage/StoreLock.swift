@@ -1,4 +1,5 @@
 import KarsCore
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -9,6 +10,7 @@ import Darwin
 /// Keeps a second server off a state directory. The kernel lets go of the lock when the process ends, however it ends.
 final class StoreLock: Sendable {
     private let descriptor: Int32
+    private let isReleased = Mutex(false)
 
     init(directory: String) throws(StoreOpenError) {
         let path = "\(directory)/lock"
@@ -31,5 +33,13 @@ final class StoreLock: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    /// Lets a successor in before this object ends; once.
+    func release() {
+        isReleased.withLock { isReleased in
+            if !isReleased { close(descriptor) }
+            isReleased = true
+        }
+    }
+
+    deinit { release() }
 }

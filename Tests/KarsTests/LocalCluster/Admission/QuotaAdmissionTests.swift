@@ -57,6 +57,13 @@ import Testing
         #expect(refusal?.message == #"pods "pq" is forbidden: failed quota: rq: must specify requests.cpu for: c"#)
     }
 
+    @Test func `creations take turns where a quota counts them, and only there`() {
+        let shelf = Self.shelf(#"{"pods":"2"}"#)
+        #expect(QuotaAdmission().needsTurn(.of(.create, .pods), reader: shelf))
+        #expect(!QuotaAdmission().needsTurn(.of(.create, .pods, namespace: "other"), reader: shelf))
+        #expect(!QuotaAdmission().needsTurn(.of(.create, .nodes, namespace: nil), reader: shelf))
+    }
+
     @Test func `the limit itself is not beyond it`() async {
         let shelf = Self.shelf(#"{"pods":"2","requests.cpu":"500m"}"#, pods: [#"{"requests":{"cpu":"100m"}}"#])
         #expect(await Self.refusal(shelf, #"{"requests":{"cpu":"400m"}}"#) == nil)

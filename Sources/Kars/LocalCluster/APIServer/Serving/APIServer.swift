@@ -41,12 +41,14 @@ final class APIServer: HTTPHandler, Sendable {
         return config
     }
 
-    /// Serves what the store holds and listens; returns the address with the port that was free.
+    /// Serves what the store holds and listens; returns the address with the port that was free. After a failure to bind it may
+    /// be called again.
     func start(at address: SocketAddress, tls: TLSContext?, group: EventLoopGroup) async throws -> SocketAddress {
         try await CustomResourceDefinitions(context: context).start(now: context.clock())
         let server = HTTPServer(config: Self.listenerConfig, tls: tls, handler: self, group: group)
+        let bound = try await server.bind(address)
         self.server.set(server)
-        return try await server.bind(address)
+        return bound
     }
 
     /// Adds subresources that the node serves, once, after the start: the node is a client of this server.

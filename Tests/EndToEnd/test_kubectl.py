@@ -1,0 +1,20 @@
+"""Stock kubectl on the local cluster, step by step (kubectl_steps.py does the same to any other API server)."""
+import pytest
+
+import kubectl_steps
+
+
+@pytest.fixture(scope="module")
+def kubectl(local_cluster, kubectl_program, tmp_path_factory):
+    k = kubectl_steps.Kubectl(kubectl_program, local_cluster.kubeconfig, tmp_path_factory.mktemp("kubectl"))
+    k.setup()
+    yield k
+    k.teardown()
+
+
+@pytest.mark.parametrize("name", kubectl_steps.STEPS)
+def test_step(kubectl, name):
+    try:
+        kubectl_steps.STEPS[name](kubectl)
+    except kubectl_steps.Skipped as reason:
+        pytest.skip(f"skipped: {reason}")
