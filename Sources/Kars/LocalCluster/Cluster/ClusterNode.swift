@@ -26,7 +26,7 @@ struct ClusterNode: ClusterPart {
         let network =
             geteuid() == 0
             ? try NodeNetwork(
-                directory: "\(directory)/network", executable: HiddenStage.executable(), apiServer: apiServer,
+                directory: "\(directory)/network", executable: context.executable, apiServer: apiServer,
                 config: NodeNetwork.Config(addresses: try ClusterAddresses()), group: context.group, log: context.log) : nil
         self.network = network
         sync = network.map { network in
@@ -36,7 +36,7 @@ struct ClusterNode: ClusterPart {
         }
         agent = try NodeAgent(
             client: context.client, group: context.group, nodeName: Self.nodeName, directory: directory,
-            executable: HiddenStage.executable(), network: network, log: context.log)
+            executable: context.executable, network: network, log: context.log)
     }
 
     func run() async throws {
