@@ -138,6 +138,11 @@ import Testing
                     let refusal = await #expect(throws: APIStatus.self) { try await robot.send(request) }
                     #expect(refusal?.code == 403, "\(request.target)")
                 }
+                config.impersonation = .init(user: "kubernetes-admin")
+                let impostor = KubernetesClient(config, group: group)
+                let posing = await #expect(throws: APIStatus.self) { try await impostor.send(.list(.namespaces)) }
+                #expect(posing?.code == 403)
+                await impostor.close()
                 // What was handed out ends with the account.
                 _ = try await admin.send(.delete(.serviceAccounts, namespace: "default", name: "robot"))
                 let gone = await #expect(throws: APIStatus.self) { try await robot.list(.configMaps, namespace: "default") }

@@ -125,4 +125,24 @@ struct KubectlBody: Sendable, CustomTestStringConvertible {
         }
         #expect(seen.count > 150)
     }
+    @Test func `the server takes such a body, and says what it cannot read`() async throws {
+        try await APIServerFixture.run(change: { $0.builtIn = BuiltInKinds.all }) { api in
+            func post(_ path: String, _ body: [UInt8]) async throws -> APIServerFixture.Answer {
+                let url = HTTPURL(scheme: .http, host: "127.0.0.1", port: api.port, target: path)
+                let request = HTTPClientRequest(
+                    method: .post, url: url, headers: ["content-type": ProtobufBody.mediaType], body: .bytes(body))
+                let response = try await api.client.send(request)
+                return APIServerFixture.Answer(
+                    status: response.status, headers: response.head.headers, body: try await response.body(upTo: 1 << 20))
+            }
+            let made = try await post(APIServerFixture.configMaps, KubectlBody.all[0].protobuf)
+            #expect(made.status == 201 && made.json["data"]?["x"] == "y")
+            let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            let definition = Self.envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", raw: [])
+            #expect(try await post(definitions, definition).status == 415)
+            let broken = Self.envelope("v1", "ConfigMap", raw: [0x0a, 0x05])
+            #expect(try await post(APIServerFixture.configMaps, broken).status == 400)
+            #expect(try await post(APIServerFixture.configMaps, Array("{}".utf8)).status == 400)
+        }
+    }
 }
