@@ -17,7 +17,9 @@ struct KarsCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         groupedSubcommands: [
-            CommandGroup(name: "Lifecycle", subcommands: [DevCommand.self, ListCommand.self, DestroyCommand.self]),
+            CommandGroup(
+                name: "Lifecycle",
+                subcommands: [DevCommand.self, ListCommand.self, DestroyCommand.self, LocalCommand.self]),
             CommandGroup(
                 name: "Operations",
                 subcommands: [ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self]),

@@ -13,6 +13,7 @@ extension Fuzz {
         jsonTarget,
         labelSelectorTarget,
         policyProfileTarget,
+        protobufTarget,
         sniTarget,
         sseTarget,
         tlsTarget,

@@ -377,6 +377,8 @@ int kars_set_window_size(int terminal, uint16_t rows, uint16_t columns) {
     return ioctl(terminal, TIOCSWINSZ, &size);
 }
 
+int kars_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+
 pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[5]) {
     // Sources may lie among the targets: first above them, then down, so that none is overwritten before it is used.
     int above[5];

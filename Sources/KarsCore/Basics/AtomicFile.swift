@@ -22,7 +22,7 @@ package enum AtomicFile {
         do throws(FileError) {
             defer { close(descriptor) }
             guard fchmod(descriptor, mode_t(mode)) == 0 else { throw FileError("chmod", temporary, errno: errno) }
-            try writeAll(bytes, to: descriptor, path: temporary)
+            try Files.write(bytes, to: descriptor, path: temporary)
             guard fsync(descriptor) == 0 else { throw FileError("fsync", temporary, errno: errno) }
             guard rename(temporary, path) == 0 else { throw FileError("rename", path, errno: errno) }
         } catch {
@@ -34,8 +34,11 @@ package enum AtomicFile {
 
     // Two writers in one process must not share a temporary name.
     private static let counter = Atomic<UInt64>(0)
+}
 
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileError) {
+extension Files {
+    /// All of `bytes`, at the place where `descriptor` stands. `path` is for the error.
+    package static func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileError) {
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in
@@ -52,9 +55,7 @@ package enum AtomicFile {
             offset += count
         }
     }
-}
 
-extension Files {
     /// Makes the names in the directory that holds `path` durable: a new or renamed file survives a power cut only after this.
     package static func synchronizeDirectory(of path: String) throws(FileError) {
         let directory: String

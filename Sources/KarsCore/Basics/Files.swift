@@ -95,6 +95,16 @@ package enum Files {
         return names
     }
 
+    /// Gives a file another name in the same file system, replacing what had it.
+    package static func rename(_ path: String, to other: String) throws(FileError) {
+        #if canImport(Glibc)
+        let result = Glibc.rename(path, other)
+        #else
+        let result = Darwin.rename(path, other)
+        #endif
+        guard result == 0 else { throw FileError("rename", path, errno: errno) }
+    }
+
     /// Removes a file, or a directory with all it holds. Links are removed, never followed. What does not exist is no error.
     package static func remove(_ path: String) throws(FileError) {
         var status = stat()

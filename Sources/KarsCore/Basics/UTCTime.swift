@@ -110,6 +110,9 @@ extension UTCTime {
     /// `YYYY-MM-DDTHH:MM:SS.mmmmmmZ`, rounded down: `MicroTime` of Kubernetes.
     package var rfc3339Microseconds: String { String(decoding: text(fractionDigits: 6), as: UTF8.self) }
 
+    /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ`: lines of container logs.
+    package var rfc3339Nanoseconds: String { String(decoding: text(fractionDigits: 9), as: UTF8.self) }
+
     /// Reads an RFC 3339 §5.6 date-time with any offset; nil for anything else. A leap second counts as the next second.
     package init?(rfc3339 text: some StringProtocol) {
         var reader = DigitReader(bytes: Array(text.utf8))
@@ -138,7 +141,7 @@ extension UTCTime {
         self.init(seconds: date.daysSinceEpoch * 86_400 + Int64(ofDay), nanoseconds: Int32(nanoseconds))
     }
 
-    /// `fractionDigits` is 0, 3 or 6.
+    /// `fractionDigits` is 0, 3, 6 or 9.
     private func text(fractionDigits: Int) -> [UInt8] {
         let date = date
         let ofDay = Int(seconds - day * 86_400)
@@ -164,7 +167,7 @@ extension UTCTime {
         append(ofDay % 60, digits: 2)
         if fractionDigits > 0 {
             text.append(UInt8(ascii: "."))
-            append(Int(nanoseconds) / (fractionDigits == 3 ? 1_000_000 : 1_000), digits: fractionDigits)
+            append(Int(nanoseconds) / (fractionDigits == 3 ? 1_000_000 : fractionDigits == 6 ? 1_000 : 1), digits: fractionDigits)
         }
         text.append(UInt8(ascii: "Z"))
         return text

@@ -47,12 +47,23 @@ extension ByteStream {
         throw last
     }
 
+    /// A UDP socket that talks to exactly `address`: what is written at once is one datagram, and each read is one, truncated to the
+    /// size asked for. The kernel drops what others send.
+    package static func connectDatagrams(to address: SocketAddress, on loop: EventLoop) async throws(StreamError) -> ByteStream {
+        try await loop.run { () throws(StreamError) in
+            try begin(on: loop, family: address.family, type: Socket.datagramType, peer: address) {
+                descriptor throws(SocketError) in try Socket.startConnecting(descriptor, to: address)
+            }
+        }
+    }
+
     private static func begin(
-        on loop: EventLoop, family: CInt, peer: SocketAddress?, _ connect: (CInt) throws(SocketError) -> Socket.Connected
+        on loop: EventLoop, family: CInt, type: CInt = Socket.streamType, peer: SocketAddress?,
+        _ connect: (CInt) throws(SocketError) -> Socket.Connected
     ) throws(StreamError) -> ByteStream {
         var opened: CInt = -1
         do throws(SocketError) {
-            let descriptor = try Socket.make(family: family, type: Socket.streamType)
+            let descriptor = try Socket.make(family: family, type: type)
             opened = descriptor
             Socket.disableNagle(descriptor)
             let connected = try connect(descriptor)

@@ -62,7 +62,10 @@ package struct DNSType: RawRepresentable, Hashable, Sendable {
     package init(rawValue: UInt16) { self.rawValue = rawValue }
 
     package static let a = DNSType(rawValue: 1)
+    package static let alias = DNSType(rawValue: 5)
+    package static let pointer = DNSType(rawValue: 12)
     package static let aaaa = DNSType(rawValue: 28)
+    package static let service = DNSType(rawValue: 33)
     package static let opt = DNSType(rawValue: 41)
 }
 
@@ -75,7 +78,7 @@ package enum DNSResponseCode: UInt8, Sendable {
     case refused = 5
 }
 
-/// An answer to a `DNSQuery`: addresses, nothing, or an error with an explanation (RFC 8914).
+/// An answer to a `DNSQuery`: addresses and other records, nothing, or an error with an explanation (RFC 8914).
 package struct DNSResponse: Equatable, Sendable {
     /// A reason for people, shown by `dig` and by resolvers that log it.
     package struct Explanation: Equatable, Sendable {
@@ -91,26 +94,33 @@ package struct DNSResponse: Equatable, Sendable {
 
     package var code: DNSResponseCode
     package var addresses: [IPAddress]
+    /// Before the addresses.
+    package var answers: [DNSAnswer]
     /// Seconds.
     package var ttl: UInt32
     package var explanation: Explanation?
 
-    package init(_ code: DNSResponseCode, addresses: [IPAddress] = [], ttl: UInt32 = 0, explanation: Explanation? = nil) {
+    package init(
+        _ code: DNSResponseCode, addresses: [IPAddress] = [], answers: [DNSAnswer] = [], ttl: UInt32 = 0,
+        explanation: Explanation? = nil
+    ) {
         self.code = code
         self.addresses = addresses
+        self.answers = answers
         self.ttl = ttl
         self.explanation = explanation
     }
 
-    /// The message, at most `maxBytes` long. Addresses that do not fit are left out and the truncation bit is set, so that
+    /// The message, at most `maxBytes` long. Records that do not fit are left out and the truncation bit is set, so that
     /// the client asks again over TCP; an explanation that does not fit is left out silently.
     package func encoded(answering query: DNSQuery, maxBytes: Int = 65_535) -> [UInt8] {
         let opt = query.udpPayload == nil ? [] : optRecord(room: maxBytes - 12 - query.question.count)
         var room = maxBytes - 12 - query.question.count - opt.count
         var records: [UInt8] = []
         var count: UInt16 = 0
-        for address in addresses {
-            let record = Self.record(address, ttl: ttl)
+        let all = answers + addresses.map { DNSAnswer(.address($0)) }
+        for answer in all {
+            let record = answer.encoded(ttl: ttl)
             guard record.count <= room, count < 256 else { break }
             records += record
             room -= record.count
@@ -118,7 +128,7 @@ package struct DNSResponse: Equatable, Sendable {
         }
         var flags: UInt16 = 0x8080 | UInt16(code.rawValue)  // response, recursion available
         if query.recursionDesired { flags |= 0x0100 }
-        if Int(count) < addresses.count { flags |= 0x0200 }
+        if Int(count) < all.count { flags |= 0x0200 }
         return Self.header(id: query.id, flags: flags, questions: 1, answers: count, additional: opt.isEmpty ? 0 : 1)
             + query.question + records + opt
     }
@@ -130,14 +140,6 @@ package struct DNSResponse: Equatable, Sendable {
 
     private static func header(id: UInt16, flags: UInt16, questions: UInt16, answers: UInt16, additional: UInt16) -> [UInt8] {
         [id, flags, questions, answers, 0, additional].flatMap(\.networkBytes)
-    }
-
-    private static func record(_ address: IPAddress, ttl: UInt32) -> [UInt8] {
-        let type: DNSType = address.isV6 ? .aaaa : .a
-        let bytes = address.bytes
-        // The name is a pointer to the question, which follows the header.
-        return [0xc0, 12] + type.rawValue.networkBytes + UInt16(1).networkBytes + ttl.networkBytes
-            + UInt16(bytes.count).networkBytes + bytes
     }
 
     private func optRecord(room: Int) -> [UInt8] {
@@ -330,5 +332,5 @@ struct DNSReader {
 }
 
 extension FixedWidthInteger {
-    fileprivate var networkBytes: [UInt8] { withUnsafeBytes(of: bigEndian) { Array($0) } }
+    var networkBytes: [UInt8] { withUnsafeBytes(of: bigEndian) { Array($0) } }
 }

@@ -39,6 +39,22 @@ package actor DatagramSocket: PollClient {
         }
     }
 
+    /// A socket that is bound already, perhaps in another network namespace; takes it over. It must not block.
+    package static func adopt(
+        _ descriptor: CInt, on loop: EventLoop,
+        handler: @escaping @Sendable (DatagramSocket, [UInt8], SocketAddress) -> Void
+    ) async throws(SocketError) -> DatagramSocket {
+        do throws(SocketError) {
+            guard let address = try Socket.localAddress(descriptor) else { throw SocketError("getsockname", EAFNOSUPPORT) }
+            let socket = DatagramSocket(loop, descriptor, address, handler)
+            try await socket.open()
+            return socket
+        } catch {
+            Socket.discard(descriptor)
+            throw error
+        }
+    }
+
     private init(
         _ loop: EventLoop, _ descriptor: CInt, _ address: SocketAddress,
         _ handler: @escaping @Sendable (DatagramSocket, [UInt8], SocketAddress) -> Void

@@ -10,6 +10,8 @@ package struct CertificateRequest: Sendable {
     }
 
     package var commonName: String
+    /// `O` of the subject, each 1 to 64 bytes.
+    package var organizations: [String] = []
     package var dnsNames: [String] = []
     package var ipAddresses: [IPAddress] = []
     package var keyKind = KeyKind.p256
@@ -107,6 +109,9 @@ private enum Minter {
         guard (1...64).contains(request.commonName.utf8.count) else {
             throw TLSError(.invalidCredentials, "a common name has 1 to 64 bytes")
         }
+        guard request.organizations.allSatisfy({ (1...64).contains($0.utf8.count) }) else {
+            throw TLSError(.invalidCredentials, "an organization has 1 to 64 bytes")
+        }
         for name in request.dnsNames {
             let host = name.hasPrefix("*.") ? name.dropFirst(2) : name[...]
             do {
@@ -124,11 +129,11 @@ private enum Minter {
         _ certificate: OpaquePointer, _ request: CertificateRequest, key: OpaquePointer, isAuthority: Bool, issuer: OpaquePointer
     ) throws(TLSError) {
         let name = X509_get_subject_name(certificate)
-        let commonName = Array(request.commonName.utf8)
         guard X509_set_version(certificate, 2) == 1, setSerial(certificate),
             ASN1_TIME_set(X509_getm_notBefore(certificate), Int(request.notBefore.seconds)) != nil,
             ASN1_TIME_set(X509_getm_notAfter(certificate), Int(request.notAfter.seconds)) != nil,
-            X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, commonName, Int32(commonName.count), -1, 0) == 1,
+            add(request.commonName, NID_commonName, to: name),
+            request.organizations.allSatisfy({ add($0, NID_organizationName, to: name) }),
             X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1, X509_set_pubkey(certificate, key) == 1
         else { throw TLSError(.internalFailure, OpenSSLErrors.take().text) }
         var extensions: [(Int32, String)] = [
@@ -144,6 +149,11 @@ private enum Minter {
                 throw TLSError(.internalFailure, "extension \(value): \(OpenSSLErrors.take().text)")
             }
         }
+    }
+
+    private static func add(_ text: String, _ identifier: Int32, to name: OpaquePointer?) -> Bool {
+        let bytes = Array(text.utf8)
+        return X509_NAME_add_entry_by_NID(name, identifier, MBSTRING_UTF8, bytes, Int32(bytes.count), -1, 0) == 1
     }
 
     /// 127 random bits: unique without a counter, positive as RFC 5280 §4.1.2.2 asks.

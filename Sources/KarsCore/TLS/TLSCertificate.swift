@@ -12,6 +12,8 @@ package struct TLSCertificate: Equatable, Sendable {
     /// The whole subject as RFC 4514 writes it, most specific part first; empty when the certificate names none.
     package let subject: String
     package let commonName: String?
+    /// `O` of the subject, in order: groups, where Kubernetes reads a client's certificate.
+    package let organizations: [String]
     package let dnsNames: [String]
     package let uris: [String]
     package let ipAddresses: [IPAddress]
@@ -43,8 +45,10 @@ package struct TLSCertificate: Equatable, Sendable {
         notAfter = after
         der = Self.encoded { i2d_X509(certificate, $0) }
         publicKeyDER = Self.encoded { i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), $0) }
-        subject = Self.text(of: X509_get_subject_name(certificate))
-        commonName = Self.commonName(X509_get_subject_name(certificate))
+        let name = X509_get_subject_name(certificate)
+        subject = Self.text(of: name)
+        commonName = Self.entries(NID_commonName, of: name).first
+        organizations = Self.entries(NID_organizationName, of: name)
         var dnsNames: [String] = []
         var uris: [String] = []
         var ipAddresses: [IPAddress] = []
@@ -74,12 +78,17 @@ package struct TLSCertificate: Equatable, Sendable {
         String(decoding: PEM.collect { kars_x509_name_print($0, name) }, as: UTF8.self)
     }
 
-    private static func commonName(_ name: OpaquePointer?) -> String? {
-        let index = X509_NAME_get_index_by_NID(name, NID_commonName, -1)
-        guard index >= 0, let entry = X509_NAME_get_entry(name, index), let text = X509_NAME_ENTRY_get_data(entry) else {
-            return nil
+    /// The texts of one attribute, in order.
+    private static func entries(_ identifier: Int32, of name: OpaquePointer?) -> [String] {
+        var texts: [String] = []
+        var index = X509_NAME_get_index_by_NID(name, identifier, -1)
+        while index >= 0 {
+            if let entry = X509_NAME_get_entry(name, index), let text = X509_NAME_ENTRY_get_data(entry) {
+                texts.append(String(decoding: bytes(of: text), as: UTF8.self))
+            }
+            index = X509_NAME_get_index_by_NID(name, identifier, index)
         }
-        return String(decoding: bytes(of: text), as: UTF8.self)
+        return texts
     }
 
     private static func bytes(of text: UnsafePointer<ASN1_STRING>) -> UnsafeBufferPointer<UInt8> {

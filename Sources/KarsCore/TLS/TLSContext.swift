@@ -39,12 +39,15 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
-    /// A server. With `clientAuthorities` (PEM) every client must present a certificate that they vouch for.
+    /// A server. With `clientAuthorities` (PEM) every client must present a certificate that they vouch for; unless
+    /// `requiresClientCertificate` is false, and then one that is presented must still be vouched for.
     package static func server(
-        _ identity: Identity, clientAuthorities: [UInt8]? = nil, alpn: [String] = []
+        _ identity: Identity, clientAuthorities: [UInt8]? = nil, requiresClientCertificate: Bool = true, alpn: [String] = []
     ) throws(TLSError) -> TLSContext {
-        try TLSContext(
+        let context = try TLSContext(
             isServer: true, identity: identity, trust: clientAuthorities.map(Trust.pem), alpn: ProtocolList(alpn))
+        if clientAuthorities != nil, !requiresClientCertificate { SSL_CTX_set_verify(context.handle, SSL_VERIFY_PEER, nil) }
+        return context
     }
 
     package static func client(

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include "sandbox.h"
+#include "network.h"
 
 /// The address a connection had before a REDIRECT rule changed it (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST).
 /// Returns 0 and fills `address` (a sockaddr_storage), or -1 with errno set.

@@ -74,6 +74,9 @@ int kars_limit(int which, uint64_t most);
 static const int KARS_LIMIT_PROCESSES = 1, KARS_LIMIT_FILES = 2, KARS_LIMIT_CORE = 3;
 int kars_wait_status_exit_code(int status);
 int kars_set_window_size(int terminal, uint16_t rows, uint16_t columns);
+
+/* A descriptor that becomes readable when the process ends (pidfd_open(2)); -1 and errno on failure. */
+int kars_pidfd_open(pid_t process);
 /// Starts a detached process with descriptors 0 to 4 as given and a session of its own; -1 and errno, or its id.
 pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[5]);
 /// A TUN device can be opened: 0, else -1 with errno.

@@ -74,3 +74,9 @@ struct SubresourceName: Hashable, Sendable {
 protocol VirtualResource: Sendable {
     func create(_ object: JSONObject, _ info: RequestInfo) async throws(APIStatus) -> JSONObject
 }
+
+/// A path that is no resource. The caller has been authorized to `get` it, as rules with `nonResourceURLs` say; the handler
+/// answers for itself.
+protocol PathHandler: Sendable {
+    func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse) async throws
+}

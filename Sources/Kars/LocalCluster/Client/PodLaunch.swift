@@ -12,10 +12,19 @@ struct PodLaunch: Sendable {
     var loopbackPorts: [UInt16] = []
     /// Further directories of the machine that no container may see.
     var hidden: [String] = []
+    var network = PodNetworkMode.isolated
+    /// Containers come one by one over the control socket, as the cluster's node decides, and not from `pod`.
+    var isManaged = false
 
     init(directory: String, pod: Pod) {
         self.directory = directory
         self.pod = pod
+    }
+
+    /// For a pod of the cluster's node.
+    init(managedIn directory: String, name: String) {
+        self.init(directory: directory, pod: Pod(metadata: ObjectMetadata(name: name), spec: PodSpec(containers: [])))
+        isManaged = true
     }
 
     func jsonWithSecrets() -> JSON {
@@ -26,6 +35,8 @@ struct PodLaunch: Sendable {
         object["rootDirectory"] = rootDirectory.map { .string($0) }
         object["loopbackPorts"] = .array(loopbackPorts.map { .number(JSONNumber(Int($0))) })
         object["hidden"] = .array(hidden.map { .string($0) })
+        object["network"] = network.json
+        object["managed"] = .bool(isManaged)
         return .object(object)
     }
 
@@ -33,11 +44,15 @@ struct PodLaunch: Sendable {
         guard let directory = json["directory"]?.stringValue, let pod = json["pod"] else {
             throw ResourceError("", "expected directory and pod")
         }
-        self.directory = directory
-        self.pod = try Pod(reading: pod, at: "pod")
+        if json["managed"]?.boolValue == true {
+            self.init(managedIn: directory, name: pod["metadata"]?["name"]?.stringValue ?? "")
+        } else {
+            self.init(directory: directory, pod: try Pod(reading: pod, at: "pod"))
+        }
         rootDirectory = json["rootDirectory"]?.stringValue
         loopbackPorts = (json["loopbackPorts"]?.arrayValue ?? []).compactMap { $0.intValue.flatMap { UInt16(exactly: $0) } }
         hidden = (json["hidden"]?.arrayValue ?? []).compactMap(\.stringValue)
+        network = try PodNetworkMode(json: json["network"])
         for secret in json["secrets"]?.arrayValue ?? [] {
             guard let name = secret["metadata"]?["name"]?.stringValue else { throw ResourceError("secrets", "expected a name") }
             var data: [String: Secret<[UInt8]>] = [:]

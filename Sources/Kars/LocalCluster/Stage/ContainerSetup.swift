@@ -9,12 +9,17 @@ struct ContainerSetup: Equatable, Sendable {
         enum Kind: Equatable, Sendable {
             /// A directory or file of the machine. `owner`: inside, given to the directory before it is mounted.
             case bind(source: String, readOnly: Bool, owner: Int?)
+            /// One file of the machine, over what is there.
+            case file(source: String, readOnly: Bool)
             case memory(bytes: Int, owner: Int)
             case files([String: [UInt8]], mode: Int, owner: Int)
         }
 
         var path: String
         var kind: Kind
+
+        /// Below /dev, which is mounted last.
+        var isDevice: Bool { path.hasPrefix("/dev/") }
     }
 
     var name: String
@@ -33,6 +38,7 @@ struct ContainerSetup: Equatable, Sendable {
     var environment: [String] = []
     var user: Int
     var group: Int
+    var supplementalGroups: [Int] = []
     /// A bit per capability that stays.
     var capabilities: UInt64 = 0
     var readOnlyRoot = true
@@ -60,6 +66,7 @@ extension ContainerSetup {
         object["environment"] = .array(environment.map { .string($0) })
         object["user"] = .number(JSONNumber(user))
         object["group"] = .number(JSONNumber(group))
+        object["supplementalGroups"] = .array(supplementalGroups.map { .int($0) })
         object["capabilities"] = .string(String(capabilities))
         object["readOnlyRoot"] = .bool(readOnlyRoot)
         object["hasSystemCallFilter"] = .bool(hasSystemCallFilter)
@@ -76,6 +83,9 @@ extension ContainerSetup {
             object["source"] = .string(source)
             object["readOnly"] = .bool(readOnly)
             object["owner"] = owner.map { .number(JSONNumber($0)) }
+        case .file(let source, let readOnly):
+            object["file"] = .string(source)
+            object["readOnly"] = .bool(readOnly)
         case .memory(let bytes, let owner):
             object["bytes"] = .number(JSONNumber(bytes))
             object["owner"] = .number(JSONNumber(owner))
@@ -109,6 +119,7 @@ extension ContainerSetup {
         environment = texts("environment")
         self.user = user
         self.group = group
+        supplementalGroups = (json["supplementalGroups"]?.arrayValue ?? []).compactMap(\.intValue)
         self.capabilities = capabilities
         self.readOnlyRoot = readOnlyRoot
         hasSystemCallFilter = filter
@@ -125,6 +136,9 @@ extension ContainerSetup {
         let owner = json["owner"]?.intValue
         if let source = json["source"]?.stringValue, let readOnly = json["readOnly"]?.boolValue {
             return Mount(path: path, kind: .bind(source: source, readOnly: readOnly, owner: owner))
+        }
+        if let source = json["file"]?.stringValue, let readOnly = json["readOnly"]?.boolValue {
+            return Mount(path: path, kind: .file(source: source, readOnly: readOnly))
         }
         guard let owner else { return nil }
         if let bytes = json["bytes"]?.intValue { return Mount(path: path, kind: .memory(bytes: bytes, owner: owner)) }

@@ -24,6 +24,9 @@ struct ContainerStage {
 
     let setup: ContainerSetup
 
+    /// What a container may write beside its volumes; it is memory, and counts against the container's limit.
+    private static let writableRootBytes = 512 << 20
+
     /// Never returns: the exit code is the command's, or 128 + its signal.
     static func run() -> Never {
         kars_die_with_parent(SIGKILL)
@@ -65,8 +68,10 @@ struct ContainerStage {
         mkdir("/tmp/new", 0o755)
         try StageError.check(kars_pivot_root("/tmp", "/tmp/old"), "pivot_root to the base")
         chdir("/")
+        let id = setup.owner(0)
+        let options = setup.readOnlyRoot ? "mode=0755,size=16m" : "mode=0755,size=\(Self.writableRootBytes),uid=\(id),gid=\(id)"
         try StageError.check(
-            kars_mount("tmpfs", "/new", KARS_MOUNT_NO_SETUID | KARS_MOUNT_NO_DEVICES, "mode=0755,size=16m"), "mounting the root")
+            kars_mount("tmpfs", "/new", KARS_MOUNT_NO_SETUID | KARS_MOUNT_NO_DEVICES, options), "mounting the root")
         umask(0)
         for step in RootPlan(setup: setup, lister: MachineLister(root: "/old")).steps() { try perform(step) }
         try mountProcesses()
@@ -82,7 +87,11 @@ struct ContainerStage {
 
     private func perform(_ step: RootStep) throws(StageError) {
         switch step {
-        case .directory(let path, let mode): try makeDirectory("/new" + path, mode)
+        case .directory(let path, let mode):
+            try makeDirectory("/new" + path, mode)
+            // Inside, what nobody is mapped to could be written by nobody.
+            if !setup.readOnlyRoot { chown("/new" + path, setup.owner(0), setup.owner(0)) }
+        case .mountPoint(let path): try makeMountPoint("/new" + path)
         case .link(let path, let target): try StageError.check(symlink(target, "/new" + path), "linking \(path)")
         case .file(let path, let bytes, let mode): try writeFile("/new" + path, bytes, mode: mode, owner: nil)
         case .bind(let source, let path):
@@ -104,6 +113,9 @@ struct ContainerStage {
             if let owner, chown("/old" + source, setup.owner(owner), setup.owner(owner)) != 0 {
                 throw StageError("giving \(source) to user \(owner)", errno: errno)
             }
+            try StageError.check(kars_bind("/old" + source, target, 0), "mounting \(source) at \(mount.path)")
+            try restrict(target, readOnly: readOnly, recursive: 0)
+        case .file(let source, let readOnly):
             try StageError.check(kars_bind("/old" + source, target, 0), "mounting \(source) at \(mount.path)")
             try restrict(target, readOnly: readOnly, recursive: 0)
         case .memory(let bytes, let owner):
@@ -135,6 +147,12 @@ struct ContainerStage {
         }
         try makeDirectory(String(path[..<slash]), 0o755)
         try StageError.check(mkdir(path, mode), "making \(path)")
+    }
+
+    private func makeMountPoint(_ path: String) throws(StageError) {
+        if access(path, F_OK) == 0 { return }
+        if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try makeDirectory(String(path[..<slash]), 0o755) }
+        try writeFile(path, [], mode: 0o644, owner: nil)
     }
 
     private func writeFile(_ path: String, _ bytes: [UInt8], mode: UInt32, owner: UInt32?) throws(StageError) {
@@ -197,6 +215,10 @@ struct ContainerStage {
             ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"),
         ] {
             try StageError.check(symlink(target, "/new/dev/\(name)"), "linking /dev/\(name)")
+        }
+        for mount in setup.mounts where mount.isDevice {
+            if case .file = mount.kind { try makeMountPoint("/new" + mount.path) } else { try makeDirectory("/new" + mount.path, 0o755) }
+            try perform(mount)
         }
         try StageError.check(kars_restrict_mount("/new/dev", KARS_MOUNT_READ_ONLY, 0), "making /dev read-only")
     }
@@ -265,7 +287,9 @@ struct ContainerEntry {
         try StageError.check(kars_limit(KARS_LIMIT_FILES, 65_536), "setrlimit")
         try StageError.check(kars_bound_capabilities(capabilities), "dropping the bounding set")
         try StageError.check(kars_keep_capabilities(1), "prctl")
-        try StageError.check(kars_set_identity(uid_t(setup.user), gid_t(setup.group), nil, 0), "becoming user \(setup.user)")
+        let groups = setup.supplementalGroups.map { gid_t($0) }
+        try StageError.check(
+            kars_set_identity(uid_t(setup.user), gid_t(setup.group), groups, groups.count), "becoming user \(setup.user)")
         try StageError.check(kars_limit(KARS_LIMIT_PROCESSES, UInt64(setup.processLimit)), "setrlimit")
         try StageError.check(kars_set_capabilities(capabilities), "dropping capabilities")
         try StageError.check(kars_keep_capabilities(0), "prctl")

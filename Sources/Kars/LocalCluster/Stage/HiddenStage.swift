@@ -18,6 +18,8 @@ enum HiddenStage: String {
     case relay = "pod-relay"
     /// `kars pod-remove DIRECTORY`, see `PodDirectory`.
     case removal = "pod-remove"
+    /// `kars node-network DIRECTORY PODS SERVICES`, see `NodeNetworkStage`.
+    case nodeNetwork = "node-network"
 
     /// Call first thing in `main`. Returns when this is an ordinary execution.
     static func runIfAsked(_ arguments: [String]) {
@@ -26,6 +28,7 @@ enum HiddenStage: String {
         case .supervisor: runSupervisor()
         case .container: ContainerStage.run()
         case .relay: LoopbackRelay.serve(Array(arguments.dropFirst(2)))
+        case .nodeNetwork: NodeNetworkStage.run(Array(arguments.dropFirst(2)))
         case .removal: PodDirectory.runRemoval(arguments.count > 2 ? arguments[2] : "")
         }
     }

@@ -12,6 +12,8 @@ enum RootStep: Equatable, Sendable {
     /// Puts an unreadable file over what is there.
     case hideFile(String)
     case mount(ContainerSetup.Mount)
+    /// An empty file unless there is one, as a place to mount a file at.
+    case mountPoint(String)
 }
 
 /// What lies in a directory of the machine.
@@ -45,6 +47,7 @@ struct RootPlan {
     private static let emptyDirectories = [
         "dev", "proc", "sys", "run", "tmp", "home", "root", "mnt", "media", "srv", "boot", "var", "sandbox",
     ]
+    private static let modes: [String: UInt32] = ["root": 0o700, "tmp": 0o1777]
     private static let emptyVariableDirectories = ["lib", "log", "tmp", "cache", "spool", "lock"]
 
     /// Below /etc: keys, password hashes, and who may do what.
@@ -79,7 +82,7 @@ struct RootPlan {
             if name != "etc" { steps.append(.link("\(Self.original)/\(name)", to: path)) }
         }
         for name in Self.emptyDirectories where !present.contains(name) {
-            steps.append(.directory("/" + name, mode: name == "root" ? 0o700 : 0o755))
+            steps.append(.directory("/" + name, mode: Self.modes[name] ?? 0o755))
         }
         if !present.contains("var") {
             steps += Self.emptyVariableDirectories.map { .directory("/var/\($0)", mode: 0o755) }
@@ -90,9 +93,13 @@ struct RootPlan {
         steps += ownFiles(isMachine: isMachine)
         steps.append(.file(Self.executable, [], mode: 0o755))
         steps.append(.bind(source: setup.executable, to: Self.executable))
-        for mount in setup.mounts.sorted(by: { $0.path < $1.path }) {
+        for mount in setup.mounts.sorted(by: { $0.path < $1.path }) where !mount.isDevice {
             if lister.entry(at: source + mount.path) == nil || !isBound(mount.path, present: present) {
-                steps.append(.directory(mount.path, mode: 0o755))
+                if case .file = mount.kind {
+                    steps.append(.mountPoint(mount.path))
+                } else {
+                    steps.append(.directory(mount.path, mode: 0o755))
+                }
             }
             steps.append(.mount(mount))
         }
@@ -127,6 +134,7 @@ struct RootPlan {
                 steps += opened(child, source: source, copy: "\(copy)/\(name)", isTop: false)
             // A mount point needs a directory of its own, not a link to one.
             case .directory where setup.mounts.contains { $0.path == child }: steps.append(.directory(child, mode: 0o755))
+            case .file where setup.mounts.contains { $0.path == child }: steps.append(.mountPoint(child))
             case .directory, .file, .other: steps.append(.link(child, to: "\(copy)/\(name)"))
             }
         }

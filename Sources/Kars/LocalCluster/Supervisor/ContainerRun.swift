@@ -23,8 +23,18 @@ final class ContainerRun {
     var message: String?
     /// The command has been executed.
     var hasStarted = false
+    /// Of the last run.
+    var startedAt: UTCTime?
+    var finishedAt: UTCTime?
+    var wasKilledForMemory = false
+    /// Of a container of the cluster's node: which run of it this is.
+    var id: String?
+    /// Puts a time before each line of the log; nil for logs that are what the container wrote.
+    var framer: LogLineFramer?
     var probeTimers: [Int] = []
     private var output: Int32 = -1
+    /// Whether there may be more of the report; nil once it is read.
+    private var takeReport: (() -> Bool)?
 
     init(
         _ container: Container, setup: ContainerSetup, log: ContainerLog, group: ControlGroup?, isInit: Bool,
@@ -68,6 +78,7 @@ final class ContainerRun {
         while waitpid(helper, &status, 0) < 0, errno == EINTR {}
         hasStarted = false
         message = nil
+        (startedAt, finishedAt, wasKilledForMemory) = (nil, nil, false)
         follow(text[0], loop)
         guard let first = Int32(String(decoding: bytes, as: UTF8.self)), first > 0 else {
             let why = String(decoding: Descriptors.readAll(report[0], upTo: 4_096), as: UTF8.self)
@@ -79,20 +90,25 @@ final class ContainerRun {
         let reader = report[0]
         _ = fcntl(reader, F_SETFL, O_NONBLOCK)
         var why: [UInt8] = []
-        loop.watch(reader) { [self] in
+        let take = { [self] () -> Bool in
             var chunk = [UInt8](repeating: 0, count: 4_096)
             let count = read(reader, &chunk, chunk.count)
             if count > 0 {
                 why += chunk[..<count]
-                return
+                return true
             }
-            if count < 0, errno == EAGAIN || errno == EINTR { return }
+            if count < 0, errno == EAGAIN || errno == EINTR { return false }
+            takeReport = nil
             loop.unwatch(reader)
             close(reader)
             hasStarted = why.isEmpty
+            if hasStarted { startedAt = .now() }
             message = why.isEmpty ? nil : String(decoding: why, as: UTF8.self)
             reported(message)
+            return false
         }
+        takeReport = take
+        loop.watch(reader) { _ = take() }
     }
 
     /// In a child: into the pod's namespaces, then a sibling in a new process namespace executes kars afresh.
@@ -128,17 +144,35 @@ final class ContainerRun {
 
     private func follow(_ descriptor: Int32, _ loop: PollLoop) {
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        let log = log
-        loop.watch(descriptor) {
-            var chunk = [UInt8](repeating: 0, count: 65_536)
-            let count = read(descriptor, &chunk, chunk.count)
-            if count > 0 {
-                log.write(chunk[..<count])
-            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-                loop.unwatch(descriptor)
-                close(descriptor)
-            }
+        output = descriptor
+        loop.watch(descriptor) { [self] in
+            guard case let count = takeOutput(descriptor), count <= 0 else { return }
+            guard count == 0 || (errno != EAGAIN && errno != EINTR) else { return }
+            if let rest = framer?.finish(at: .now()), !rest.isEmpty { log.write(rest) }
+            loop.unwatch(descriptor)
+            close(descriptor)
+            if output == descriptor { output = -1 }
         }
+    }
+
+    /// What `read` returned.
+    private func takeOutput(_ descriptor: Int32) -> Int {
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        let count = read(descriptor, &chunk, chunk.count)
+        guard count > 0 else { return count }
+        if let framed = framer?.push(chunk[..<count], at: .now()) { log.write(framed) } else { log.write(chunk[..<count]) }
+        return count
+    }
+
+    /// Takes what was said about its start before its end, so that the one is known when the other is.
+    func takeRestOfReport() {
+        while let takeReport, takeReport() {}
+    }
+
+    /// Takes what the container wrote before its end, so that whoever hears of the end finds it in the log.
+    func takeRestOfOutput() {
+        guard output >= 0 else { return }
+        while takeOutput(output) > 0 {}
     }
 
     func signal(_ number: Int32) { if let process { kill(process, number) } }

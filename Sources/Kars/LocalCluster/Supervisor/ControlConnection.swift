@@ -9,8 +9,8 @@ import Musl
 
 /// One request of a client on the supervisor's socket: a JSON line, with descriptors beside it, answered by JSON lines.
 final class ControlConnection {
-    /// An `exec` carries a command line and its environment.
-    static let maxRequestBytes = 1 << 20
+    /// A start carries a command line and its environment.
+    static let maxRequestBytes = 4 << 20
 
     let descriptor: Int32
     /// Sent beside the request; whoever uses them takes them out, the rest is closed with the connection.

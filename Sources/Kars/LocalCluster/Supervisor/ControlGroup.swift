@@ -73,6 +73,44 @@ struct ControlGroup: Equatable, Sendable {
     /// Moves the calling process in; its children follow.
     func join() { for directory in directories { Self.put("0", in: directory + "/cgroup.procs") } }
 
+    /// Whether the kernel has ended a process of the group for want of memory.
+    var hasRunOutOfMemory: Bool {
+        directories.contains { directory in
+            ["memory.events", "memory.oom_control"].contains { file in
+                // A group without a memory controller has neither file.
+                let text = (try? Files.read("\(directory)/\(file)", upTo: 4_096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+                return Self.countsKills(text)
+            }
+        }
+    }
+
+    /// Pure: the text of `memory.events` (v2) or `memory.oom_control` (v1).
+    static func countsKills(_ text: String) -> Bool {
+        text.split(separator: "\n").contains { line in
+            let fields = line.split(separator: " ")
+            return fields.count == 2 && fields[0] == "oom_kill" && (Int(fields[1]) ?? 0) > 0
+        }
+    }
+
+    /// Removes the groups whose names begin with `prefix`; whether none is left.
+    static func removeAll(named prefix: String, root: String = Self.root) -> Bool {
+        let isUnified = Files.exists(root + "/cgroup.controllers")
+        let parents =
+            isUnified
+            ? [(root + "/kars", prefix)]
+            : ["memory", "pids"].compactMap { controller in
+                path(of: controller).map { ("\(root)/\(controller)\($0 == "/" ? "" : $0)", "kars-" + prefix) }
+            }
+        var isEmpty = true
+        for (parent, prefix) in parents {
+            // What cannot be listed holds nothing of ours.
+            for name in (try? Files.entries(of: parent)) ?? [] where name.hasPrefix(prefix) {
+                if rmdir("\(parent)/\(name)") != 0, errno != ENOENT { isEmpty = false }
+            }
+        }
+        return isEmpty
+    }
+
     /// An empty group goes; one that still has processes stays and is tried again by the caller.
     @discardableResult
     func remove() -> Bool { directories.filter { rmdir($0) != 0 && errno != ENOENT }.isEmpty }

@@ -19,6 +19,8 @@ struct PodNetwork {
     let namespaces: PodNamespaces
     let loopbackPorts: [UInt16]
     let lifeline: Int32
+    /// Further words for pasta.
+    var options: [String] = []
 
     static func arguments(network: String, ready: String, loopbackPorts: [UInt16], forwardsNames: Bool) -> [String] {
         let ports = loopbackPorts.isEmpty ? "none" : loopbackPorts.map(String.init).joined(separator: ",")
@@ -105,7 +107,7 @@ struct PodNetwork {
             let words = Self.arguments(
                 network: "/proc/self/fd/\(network)", ready: "/proc/self/fd/\(pipe)", loopbackPorts: loopbackPorts,
                 forwardsNames: forwardsNames)
-            executeProgram(program, words, environment: ["PATH=\(Programs.path)"])
+            executeProgram(program, words + options, environment: ["PATH=\(Programs.path)"])
             _exit(127)
         }
         close(ready)

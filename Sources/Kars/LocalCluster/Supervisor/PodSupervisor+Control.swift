@@ -35,6 +35,7 @@ extension PodSupervisor {
         loop.unwatch(connection.descriptor)
         sessions.values.first { $0.connection === connection }?.abandon()
         stopWaiters.removeAll { $0 === connection }
+        observers.removeAll { $0 === connection }
         connection.close()
     }
 
@@ -55,11 +56,15 @@ extension PodSupervisor {
             connection.send(["ok": true])
         case "dial": dial(request, connection)
         case "exec": exec(request, connection)
+        case "observe" where launch.isManaged: observe(connection)
+        case "start" where launch.isManaged: startManaged(request, connection)
+        case "signal" where launch.isManaged: signalManaged(request, connection)
+        case "probe" where launch.isManaged: probeManaged(request, connection)
         default: connection.fail("BadRequest", "expected status, exec, dial, restart or stop")
         }
     }
 
-    private func run(named name: String?) -> ContainerRun? {
+    func run(named name: String?) -> ContainerRun? {
         guard let name else { return runs.first }
         return runs.first { $0.container.name == name }
     }

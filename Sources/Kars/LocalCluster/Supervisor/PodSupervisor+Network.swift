@@ -14,6 +14,7 @@ extension PodSupervisor {
 
     /// Call once the guard's rules are in force. Containers start when packets flow.
     func startNetwork() {
+        if case .cluster(let attachment) = launch.network { return joinCluster(attachment) }
         isOffline = !MachineRoutes.haveDefault()
         if isOffline { watchForRoute() }
         let isFirst = runs.allSatisfy { $0.machine.state == .waiting }

@@ -22,9 +22,9 @@ final class PodSupervisor {
     private let lifelineWriter: Int32
     let listener: Int32
     private let lock: Int32
-    private let startedAt = UTCTime.now()
+    let startedAt = UTCTime.now()
     private var initRuns: [ContainerRun] = []
-    private(set) var runs: [ContainerRun] = []
+    var runs: [ContainerRun] = []
     var network: pid_t?
     /// The machine has no default route.
     var isOffline = false
@@ -37,6 +37,12 @@ final class PodSupervisor {
     private var janitor: pid_t = -1
     var sessions: [Int: ExecSession] = [:]
     var nextSession = 0
+    /// Clients that want to hear of every change; see `PodSupervisor+Managed`.
+    var observers: [ControlConnection] = []
+    /// Containers of the cluster's node may be started.
+    var mayStart = false
+    let resolvers: String
+    let groupName: String
 
     static let maxSessions = 64
 
@@ -65,17 +71,17 @@ final class PodSupervisor {
         // A machine without the file has no resolvers of its own, which the plan knows.
         let machineResolvers =
             (try? Files.read("/etc/resolv.conf", upTo: 1 << 16)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        let resolvers = PodNetwork.resolvers(machine: machineResolvers)
-        forwardsNames = resolvers.forwardsNames
+        (resolvers, forwardsNames) = launch.network.resolvers(machine: machineResolvers)
+        groupName = "\(launch.pod.metadata.name)-\(getpid())"
         try prepareVolumes()
         let directory = launch.directory
         let context = SetupContext(
-            launch: launch, executable: executable, resolvers: resolvers.text, outsideBase: mapping.outsideBase,
+            launch: launch, executable: executable, resolvers: resolvers, outsideBase: mapping.outsideBase,
             configMapFile: { name, key in
                 // Nil is an error of the setup, which names the key.
                 (try? Files.read("\(directory)/config/\(name)/\(key)", upTo: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
             })
-        let groupName = "\(launch.pod.metadata.name)-\(getpid())"
+        let groupName = groupName
         func run(_ container: Container, isInit: Bool) throws -> ContainerRun {
             let setup = try ContainerSetup(container, in: context)
             return ContainerRun(
@@ -116,7 +122,7 @@ final class PodSupervisor {
 
     /// Waits for the end of this process, whatever ends it, and takes away what no kernel does: control groups, the socket.
     private func startJanitor(socketPath: String) -> pid_t {
-        let groups = (initRuns + runs).compactMap(\.group)
+        let groups = (initRuns + runs).compactMap(\.group), prefix = launch.isManaged ? groupName + "-" : nil
         let child = kars_fork()
         guard child == 0 else { return child }
         setsid()
@@ -126,7 +132,8 @@ final class PodSupervisor {
         _ = Descriptors.readAll(lifelineReader, upTo: 1)
         unlink(socketPath)
         for _ in 0..<200 {
-            if groups.filter({ !$0.remove() }).isEmpty { break }
+            let isClean = prefix.map { ControlGroup.removeAll(named: $0) } ?? true
+            if groups.filter({ !$0.remove() }).isEmpty, isClean { break }
             usleep(10_000)
         }
         _exit(0)
@@ -143,7 +150,8 @@ final class PodSupervisor {
         }
         loop.watch(listener) { [self] in accept() }
         writeStatus()
-        startNextInit(0)
+        // As on every cluster, init containers of a managed pod have the network already; a guard among them comes first.
+        if launch.isManaged { startNetwork() } else { startNextInit(0) }
         loop.run()
         let (reason, message) = failure ?? ("Stopped", "stopped on request")
         failure = (reason, message)
@@ -170,10 +178,11 @@ final class PodSupervisor {
     }
 
     func startContainers() {
+        if launch.isManaged { return mayStartManaged() }
         for run in runs { start(run) { _ in } }
     }
 
-    private func start(_ run: ContainerRun, ended: @escaping (Int32) -> Void) {
+    func start(_ run: ContainerRun, ended: @escaping (Int32) -> Void) {
         guard !isStopping else { return }
         do {
             try run.start(
@@ -193,7 +202,11 @@ final class PodSupervisor {
     }
 
     private func containerEnded(_ run: ContainerRun, _ code: Int32, then ended: (Int32) -> Void) {
+        run.takeRestOfReport()
         run.process = nil
+        run.takeRestOfOutput()
+        run.finishedAt = .now()
+        run.wasKilledForMemory = run.group?.hasRunOutOfMemory ?? false
         for timer in run.probeTimers { loop.cancel(timer) }
         run.probeTimers = []
         run.readiness = nil
@@ -213,11 +226,11 @@ final class PodSupervisor {
 
     /// The client that started this process waits until every container runs.
     private func reportIfUp() {
-        guard !hasReported, runs.allSatisfy({ $0.hasStarted }) else { return }
+        guard !hasReported, !launch.isManaged, runs.allSatisfy({ $0.hasStarted }) else { return }
         report(["ok": true])
     }
 
-    private func report(_ answer: JSON) {
+    func report(_ answer: JSON) {
         guard !hasReported else { return }
         hasReported = true
         Descriptors.writeAll(answer.encoded() + [UInt8(ascii: "\n")], to: ready)
@@ -251,6 +264,7 @@ final class PodSupervisor {
     // MARK: Status
 
     func writeStatus(phase: PodStatus.Phase? = nil) {
+        tellObservers()
         var status = PodStatus(name: launch.pod.metadata.name, phase: phase ?? currentPhase)
         status.isReady = status.phase == .running && runs.allSatisfy(\.isReady)
         status.supervisorPid = phase == nil ? Int(getpid()) : nil
@@ -298,6 +312,7 @@ final class PodSupervisor {
 
     var currentPhase: PodStatus.Phase {
         if failure != nil { return .failed }
+        if launch.isManaged { return mayStart ? .running : .pending }
         if runs.contains(where: \.machine.isCrashLooping) { return .crashLoopBackOff }
         if runs.allSatisfy({ if case .ended = $0.machine.state { true } else { false } }) {
             return runs.allSatisfy { $0.machine.lastExitCode == 0 } ? .succeeded : .failed

@@ -1,5 +1,4 @@
 import KarsCore
-import Synchronization
 
 /// The resolver of the sandbox (8453, UDP and TCP): answers for names that may be contacted, with addresses that may be, and
 /// for nothing else, so that DNS is no tunnel.
@@ -25,7 +24,6 @@ final class DNSStub: Sendable {
     private let names: DNSNames
     private let config: Config
     private let group: EventLoopGroup
-    private let inFlight = Atomic<Int>(0)
 
     init(
         gate: EgressGate, config: Config = Config(), group: EventLoopGroup, clock: @escaping @Sendable () -> Instant = Instant.now
@@ -35,66 +33,11 @@ final class DNSStub: Sendable {
         names = DNSNames(gate: gate, memory: config.memory, maxRemembered: config.maxRemembered, clock: clock)
     }
 
-    /// Both transports on one address.
-    struct Listeners: Sendable {
-        let datagrams: DatagramSocket
-        let streams: TCPListener
-        var address: SocketAddress { datagrams.address }
-
-        func close() async {
-            await datagrams.close()
-            await streams.close()
-        }
-    }
-
-    func bind(_ address: SocketAddress) async throws(SocketError) -> Listeners {
-        let datagrams = try await DatagramSocket.bind(address, on: group.next()) { socket, bytes, sender in
-            self.receive(bytes, from: sender, on: socket)
-        }
-        do throws(SocketError) {
-            var listening = ListenerConfig()
-            listening.maxConnections = config.maxConnections
-            let streams = try await TCPListener.bind(datagrams.address, config: listening, group: group) { await self.serve($0) }
-            return Listeners(datagrams: datagrams, streams: streams)
-        } catch {
-            await datagrams.close()
-            throw error
-        }
-    }
-
-    private func receive(_ bytes: [UInt8], from sender: SocketAddress, on socket: DatagramSocket) {
-        guard inFlight.add(1, ordering: .relaxed).newValue <= config.maxInFlight else {
-            inFlight.subtract(1, ordering: .relaxed)
-            return
-        }
-        // Unstructured: it bridges from the socket's callback; bounded by `maxInFlight` and ends by itself.
-        Task {
-            if let answer = await self.answer(bytes, overUDP: true) { socket.send(answer, to: sender) }
-            self.inFlight.subtract(1, ordering: .relaxed)
-        }
-    }
-
-    /// Messages with a length before each (RFC 1035 §4.2.2), one after another.
-    private func serve(_ client: ByteStream) async {
-        var bytes: [UInt8] = []
-        while true {
-            while bytes.count >= 2, case let end = 2 + (Int(bytes[0]) << 8 | Int(bytes[1])), bytes.count >= end {
-                let message = Array(bytes[2..<end])
-                bytes.removeFirst(end)
-                guard let answer = await answer(message, overUDP: false) else { return }
-                do throws(StreamError) {
-                    try await client.write([UInt8(answer.count >> 8), UInt8(answer.count & 255)] + answer, within: config.idle)
-                } catch {
-                    return
-                }
-            }
-            guard let more = try? await client.read(within: config.idle) else {
-                // Ended, broken or silent: all that is left is what the kernel has not taken yet.
-                _ = try? await client.flush(within: config.idle)
-                return
-            }
-            bytes += more
-        }
+    func bind(_ address: SocketAddress) async throws(SocketError) -> DNSServer.Listeners {
+        var serving = DNSServer.Config()
+        (serving.maxInFlight, serving.maxConnections, serving.idle) = (config.maxInFlight, config.maxConnections, config.idle)
+        let server = DNSServer(config: serving) { message, overUDP, _ in await self.answer(message, overUDP: overUDP) }
+        return try await server.bind(address, on: group)
     }
 
     /// nil for what deserves no answer.

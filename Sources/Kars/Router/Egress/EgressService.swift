@@ -45,7 +45,7 @@ struct EgressSettings: Sendable {
 /// arrives on ::1.
 final class EgressService: Sendable {
     private let proxies: [TCPListener]
-    private let resolvers: [DNSStub.Listeners]
+    private let resolvers: [DNSServer.Listeners]
     /// On IPv4; with the ports that the kernel chose for port 0.
     let proxyAddress: SocketAddress
     let dnsAddress: SocketAddress
@@ -65,7 +65,7 @@ final class EgressService: Sendable {
         let stub = DNSStub(gate: gate, group: group)
 
         var proxies: [TCPListener] = []
-        var resolvers: [DNSStub.Listeners] = []
+        var resolvers: [DNSServer.Listeners] = []
         do throws(SocketError) {
             proxies.append(try await proxy.bind(SocketAddress(.loopbackV4, port: proxyPort)))
             let proxyAddress = proxies[0].address ?? SocketAddress(.loopbackV4, port: proxyPort)
@@ -86,7 +86,7 @@ final class EgressService: Sendable {
     }
 
     private init(
-        _ proxies: [TCPListener], _ resolvers: [DNSStub.Listeners], _ proxyAddress: SocketAddress, _ dnsAddress: SocketAddress
+        _ proxies: [TCPListener], _ resolvers: [DNSServer.Listeners], _ proxyAddress: SocketAddress, _ dnsAddress: SocketAddress
     ) {
         self.proxies = proxies
         self.resolvers = resolvers

@@ -30,8 +30,16 @@ struct APIExchange: Sendable {
         self.format = format
     }
 
-    /// The body and what it is written in; throws 413 and 415.
+    /// The body and what it is written in; throws 413 and 415. What comes as Protocol Buffers is handed on as JSON.
     func body() async throws -> ([UInt8], MediaType) {
+        if request.head.headers["content-type"] == ProtobufBody.mediaType {
+            let bytes = try await RequestBody.bytes(request)
+            if bytes.isEmpty { return ([], .json) }
+            do throws(ProtobufBody.Fault) { return (JSON.object(try ProtobufBody.json(bytes)).encoded(), .json) } catch {
+                if case .unknownKind = error { throw MediaType.unsupported("application/json, application/yaml") }
+                throw APIStatus.badRequest("\(error)")
+            }
+        }
         guard let type = MediaType(contentType: request.head.headers["content-type"]), type == .json || type == .yaml else {
             throw MediaType.unsupported()
         }

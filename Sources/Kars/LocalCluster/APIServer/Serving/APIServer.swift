@@ -8,6 +8,8 @@ struct APIServerParts: Sendable {
     var admission: [any AdmissionStep] = []
     var subresources: [SubresourceName: any SubresourceHandler] = [:]
     var virtual: [GroupVersionResource: any VirtualResource] = [:]
+    /// By path, before the server's own endpoints.
+    var paths: [String: any PathHandler] = [:]
 }
 
 /// The API server of the local cluster: REST as Kubernetes has it, over the object store.
@@ -19,6 +21,8 @@ final class APIServer: HTTPHandler, Sendable {
     private let parts: APIServerParts
     private let endpoints: Endpoints
     private let server = OnceSet<HTTPServer>()
+    /// Subresources that are served by something which itself is a client of this server.
+    private let attached = OnceSet<[SubresourceName: any SubresourceHandler]>()
 
     init(_ parts: APIServerParts, store: ObjectStore, log: Log, clock: @escaping @Sendable () -> UTCTime = UTCTime.now) {
         self.parts = parts
@@ -44,6 +48,9 @@ final class APIServer: HTTPHandler, Sendable {
         self.server.set(server)
         return try await server.bind(address)
     }
+
+    /// Adds subresources that the node serves, once, after the start: the node is a client of this server.
+    func attach(_ subresources: [SubresourceName: any SubresourceHandler]) { attached.set(subresources) }
 
     /// Ends open requests within `deadline`; watches end at once when it is over.
     func stop(within deadline: Duration) async { await server.value?.drain(within: deadline) }
@@ -81,7 +88,10 @@ final class APIServer: HTTPHandler, Sendable {
             return try await exchange.answer(answer)
         }
         switch path {
-        case .other(let path): try await endpoints.serve(path, &exchange)
+        case .other(let path):
+            guard let handler = parts.paths[path] else { return try await endpoints.serve(path, &exchange) }
+            guard exchange.request.head.method == .get else { throw APIStatus.methodNotAllowed() }
+            try await handler.handle(exchange.request, exchange.response)
         case .resource(let path): try await serve(path, &exchange)
         }
     }
@@ -109,7 +119,7 @@ final class APIServer: HTTPHandler, Sendable {
 
     private func serve(_ subresource: String, _ request: ObjectRequest, _ exchange: inout APIExchange) async throws {
         let name = SubresourceName(group: request.name.group, resource: request.name.resource, subresource: subresource)
-        guard let handler = parts.subresources[name] else {
+        guard let handler = parts.subresources[name] ?? attached.value?[name] else {
             return try await RESTDispatch.serve(subresource: subresource, request, &exchange)
         }
         guard handler.methods.contains(exchange.request.head.method) else { throw APIStatus.methodNotAllowed() }

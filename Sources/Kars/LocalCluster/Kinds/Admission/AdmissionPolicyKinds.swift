@@ -1,6 +1,6 @@
 import KarsCore
 
-/// ValidatingAdmissionPolicy: conditions in CEL that requests must meet. Expressions are compiled where they are enforced.
+/// ValidatingAdmissionPolicy: conditions in CEL that requests must meet; `PolicyAdmission` enforces them.
 struct ValidatingAdmissionPolicyKind: BuiltInKind {
     static let resource = ServedResource(
         ResourceDescription(
@@ -52,7 +52,7 @@ struct ValidatingAdmissionPolicyKind: BuiltInKind {
             faults += FieldChecks.required(kind["apiVersion"], at: "spec.paramKind.apiVersion")
             faults += FieldChecks.required(kind["kind"], at: "spec.paramKind.kind")
         }
-        return faults
+        return faults + CompiledPolicy.faults(in: spec)
     }
 
     private func validationFaults(_ validation: JSON, at path: String) -> [FieldError] {

@@ -24,7 +24,8 @@ struct CELChecker {
         case .literal(let value): Checked(node: CELConstant(value), type: value.type)
         case .identifier(let name): identifier(name, at: expression.position)
         case .select(let operand, let field, let isOptional):
-            qualifiedType(expression) ?? selection(expression, operand, field, isOptional ? .optional : .required)
+            qualifiedVariable(expression) ?? qualifiedType(expression)
+                ?? selection(expression, operand, field, isOptional ? .optional : .required)
         case .presence(let operand, let field): selection(expression, operand, field, .presence)
         case .index(let operand, let key, let isOptional): index(expression, operand, key, isOptional: isOptional)
         case .call(let name, let target, let arguments): call(name, target, arguments, at: expression.position)
@@ -70,6 +71,14 @@ struct CELChecker {
     }
 
     func isDeclared(_ name: String) -> Bool { environment.variables[name] != nil || scopes.contains { $0.name == name } }
+
+    /// A variable whose name has dots in it, such as `authorizer.requestResource`, unless a macro binds its first part.
+    private mutating func qualifiedVariable(_ expression: CELExpression) -> Checked? {
+        guard let name = CELParser.qualifiedName(of: expression), environment.variables[name] != nil,
+            let root = name.split(separator: ".").first, !scopes.contains(where: { $0.name == root })
+        else { return nil }
+        return variable(name)
+    }
 
     /// A type such as `google.protobuf.Duration`, unless its first part is a variable.
     private func qualifiedType(_ expression: CELExpression) -> Checked? {

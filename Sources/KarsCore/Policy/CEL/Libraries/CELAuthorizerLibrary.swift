@@ -78,6 +78,13 @@ package struct CELAuthorization: Sendable {
 
     package init(_ authorizer: any CELAuthorizer) { self.authorizer = authorizer }
 
+    /// A question about `resource` that lacks its verb only: the variable `authorizer.requestResource`.
+    package init(_ authorizer: any CELAuthorizer, about resource: CELAuthorizationQuestion.Resource) {
+        self.authorizer = authorizer
+        self.resource = resource
+        stage = .target(.resource(resource))
+    }
+
     var type: CELOpaqueType {
         switch stage {
         case .authorizer: .authorizer

@@ -16,11 +16,13 @@ package final class CELObjectType: Sendable {
     let typesByJSONName: [String: CELType]
 
     /// `fields` by JSON name. A field whose name has no escaped form cannot be read by an expression.
-    package init(name: String, fields: [String: CELType]) {
+    ///
+    /// - Parameter escapesNames: false for the variables that Kubernetes declares itself, where `request.namespace` is as it is.
+    package init(name: String, fields: [String: CELType], escapesNames: Bool = true) {
         self.name = name
         var escaped: [String: Field] = [:]
         for (jsonName, type) in fields {
-            guard let celName = CELFieldName.escape(jsonName) else { continue }
+            guard let celName = escapesNames ? CELFieldName.escape(jsonName) : jsonName else { continue }
             escaped[celName] = Field(jsonName: jsonName, type: type)
         }
         self.fields = escaped
