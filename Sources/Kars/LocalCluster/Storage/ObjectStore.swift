@@ -89,6 +89,8 @@ final class ObjectStore: Sendable {
         }
         for waiting in continuations { waiting.continuation.resume(returning: .failure(.closed)) }
         _ = try? await writer.run { [file] in file.close() }
+        // Requests that are still to end hold this store; the directory is free for the next one all the same.
+        lock.release()
     }
 
     // MARK: - Reading
