@@ -79,7 +79,7 @@ final class ObjectStore: Sendable {
 
     static func path(in directory: String) -> String { "\(directory)/cluster.db" }
 
-    /// Waits for the changes under way, closes the file and gives the directory free. Later changes are refused; reads go on.
+    /// Waits for the changes under way and closes the file. Later changes are refused; reads go on.
     func close() async {
         let continuations = state.withLock { state in
             state.isClosed = true
@@ -89,7 +89,7 @@ final class ObjectStore: Sendable {
         }
         for waiting in continuations { waiting.continuation.resume(returning: .failure(.closed)) }
         _ = try? await writer.run { [file] in file.close() }
-        // Requests that are still being answered from memory keep the store alive, and must not keep a successor out.
+        // Requests that are still to end hold this store; the directory is free for the next one all the same.
         lock.release()
     }
 

@@ -9,8 +9,8 @@ import Darwin
 
 /// Keeps a second server off a state directory. The kernel lets go of the lock when the process ends, however it ends.
 final class StoreLock: Sendable {
-    private let descriptor: Int32
-    private let isReleased = Mutex(false)
+    /// Nil once it is released.
+    private let descriptor: Mutex<Int32?>
 
     init(directory: String) throws(StoreOpenError) {
         let path = "\(directory)/lock"
@@ -24,7 +24,7 @@ final class StoreLock: Sendable {
             guard failure == EWOULDBLOCK else { throw .failed("lock \(path): \(String(cString: strerror(failure)))") }
             throw .inUse(directory: directory, processID: String(decoding: text[..<count], as: UTF8.self).trimmingWhitespace())
         }
-        self.descriptor = descriptor
+        self.descriptor = Mutex(descriptor)
         let text = Array("\(getpid())\n".utf8)
         guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, text, text.count, 0) == text.count else {
             let failure = errno
@@ -33,12 +33,9 @@ final class StoreLock: Sendable {
         }
     }
 
-    /// Lets a successor in before this object ends; once.
+    /// Lets the next one in, although somebody may still hold this value. Once is enough.
     func release() {
-        isReleased.withLock { isReleased in
-            if !isReleased { close(descriptor) }
-            isReleased = true
-        }
+        if let descriptor = descriptor.withLock({ $0.take() }) { close(descriptor) }
     }
 
     deinit { release() }
