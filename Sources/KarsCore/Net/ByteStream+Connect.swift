@@ -48,7 +48,7 @@ extension ByteStream {
     }
 
     /// A UDP socket that talks to exactly `address`: what is written at once is one datagram, and each read is one, truncated to the
-    /// size asked for. The kernel drops what others send.
+    /// size asked for; an empty one reads as the end. The kernel drops what others send.
     package static func connectDatagrams(to address: SocketAddress, on loop: EventLoop) async throws(StreamError) -> ByteStream {
         try await loop.run { () throws(StreamError) in
             try begin(on: loop, family: address.family, type: Socket.datagramType, peer: address) {
@@ -69,7 +69,8 @@ extension ByteStream {
             let connected = try connect(descriptor)
             let relay = StreamRelay()
             let transport = try StreamTransport(
-                loop: loop, descriptor: descriptor, owner: relay, isConnecting: connected == .inProgress)
+                loop: loop, descriptor: descriptor, owner: relay, isConnecting: connected == .inProgress,
+                hasDatagrams: type == Socket.datagramType)
             return ByteStream(transport: transport, relay: relay, peer: peer)
         } catch {
             if opened >= 0 { Socket.discard(opened) }

@@ -24,6 +24,8 @@ final class StreamTransport: @unchecked Sendable {
     private(set) var descriptor: CInt
     private var token: PollToken?
     private var codec: (any StreamCodec)?
+    /// Each read is one datagram.
+    private let hasDatagrams: Bool
 
     /// What the kernel reported and nobody has used up yet.
     private(set) var mayRead = false
@@ -42,8 +44,11 @@ final class StreamTransport: @unchecked Sendable {
     private var receiveFailure: StreamError?
 
     /// Takes over a non-blocking descriptor, connected or being connected; it stays the caller's when this throws.
-    init(loop: EventLoop, descriptor: CInt, owner: any PollClient, isConnecting: Bool = false) throws(SocketError) {
+    init(
+        loop: EventLoop, descriptor: CInt, owner: any PollClient, isConnecting: Bool = false, hasDatagrams: Bool = false
+    ) throws(SocketError) {
         mayWrite = !isConnecting
+        self.hasDatagrams = hasDatagrams
         self.loop = loop
         self.descriptor = descriptor
         do throws(SocketError) { token = try loop.watch(descriptor, .stream, owner) } catch {
@@ -100,8 +105,9 @@ final class StreamTransport: @unchecked Sendable {
         guard mayRead else { return .wouldBlock }
         switch Socket.receive(descriptor, into: buffer) {
         case .bytes(let count):
-            // A short read has emptied the socket: what comes later is a new edge. An end seen already is not.
-            if count < buffer.count, !hasPeerEnded { mayRead = false }
+            // A short read has emptied the socket: what comes later is a new edge. An end seen already is not, and behind one
+            // datagram may be others.
+            if count < buffer.count, !hasPeerEnded, !hasDatagrams { mayRead = false }
             return .bytes(count)
         case .wouldBlock:
             mayRead = false

@@ -1,5 +1,4 @@
 import KarsCore
-import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -77,7 +76,10 @@ actor NodeNetwork: ClusterNetwork {
         precondition(!hasStarted, "a network starts once")
         hasStarted = true
         guard geteuid() == 0 else { throw Unavailable() }
-        try await bringUp()
+        do { try await bringUp() } catch {
+            await takeDown()
+            throw error
+        }
         // Unstructured: it lives until `stop`, which cancels it.
         upkeep = Task { await self.keepUp() }
     }
