@@ -50,7 +50,7 @@ let package = Package(
             dependencies: [
                 "Kars", "KarsCore", "KarsTesting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: settings),
+            exclude: ["Vectors"], swiftSettings: settings),
         .executableTarget(
             name: "Fuzz", dependencies: ["KarsCore"], path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: settings),
         .executableTarget(name: "Bench", dependencies: ["KarsCore"], path: "Tests/Bench", swiftSettings: settings),

@@ -15,6 +15,7 @@ extension Fuzz {
         policyProfileTarget,
         protobufTarget,
         sniTarget,
+        spdyTarget,
         sseTarget,
         tlsTarget,
         watchTarget,

@@ -13,5 +13,15 @@ extension Fuzz {
         precondition(answer.count <= 512 || message.answers.isEmpty, "the answer is longer than its limit")
         precondition(message.id == query.id && message.addresses == Array(addresses.prefix(message.answers.count)))
         precondition(message.isTruncated == (message.answers.count < addresses.count))
+        // The name asked for, as the data of other records.
+        guard let name = query.name else { return }
+        let records = [
+            DNSAnswer(.alias(name)), DNSAnswer(.service(priority: 1, weight: 2, port: 3, target: name), of: name),
+            DNSAnswer(.pointer(name), of: name),
+        ]
+        let whole = DNSResponse(.noError, answers: records).encoded(answering: query)
+        guard let read = try? DNSMessage(parsing: whole[...]) else { preconditionFailure("our own records are not read") }
+        precondition(read.answers.map(\.type) == records.map(\.type))
+        precondition(read.answers.dropFirst().allSatisfy { $0.name == Array(name.text.utf8) })
     }
 }

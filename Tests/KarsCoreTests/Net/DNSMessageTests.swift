@@ -78,6 +78,27 @@ import Testing
         #expect(message.additional.map(\.type) == [.opt])
     }
 
+    @Test func `carry other records, with names of their own`() throws {
+        let query = try DNSQuery(parsing: `DNS queries`.query("web.x", additional: `DNS queries`.opt)[...])
+        let target = try HostName("a.b"), wire: [UInt8] = [1, 97, 1, 98, 0]
+        let response = DNSResponse(
+            .noError, addresses: [.v4(IPv4Address(9, 9, 9, 9))],
+            answers: [
+                DNSAnswer(.alias(target)), DNSAnswer(.service(priority: 1, weight: 258, port: 80, target: target), of: target),
+                DNSAnswer(.pointer(target), of: target), DNSAnswer(.address(.v6(.loopback)), of: target),
+            ], ttl: 5)
+        let message = try DNSMessage(parsing: response.encoded(answering: query)[...])
+        #expect(message.answers.map(\.type) == [.alias, .service, .pointer, .aaaa, .a])
+        #expect(message.answers.map { String(decoding: $0.name, as: UTF8.self) } == ["web.x", "a.b", "a.b", "a.b", "web.x"])
+        #expect(message.answers.prefix(3).map(\.data) == [wire, [0, 1, 1, 2, 0, 80] + wire, wire])
+        #expect(message.answers.allSatisfy { $0.ttl == 5 && $0.recordClass == 1 })
+        for limit in [60, 80, 100] {
+            let bytes = response.encoded(answering: query, maxBytes: limit)
+            let cut = try DNSMessage(parsing: bytes[...])
+            #expect(bytes.count <= limit && cut.isTruncated && cut.answers == Array(message.answers.prefix(cut.answers.count)))
+        }
+    }
+
     @Test func `say why, to who can read it`() throws {
         let refusal = DNSResponse(
             .nameError, explanation: .init(code: 18, text: "evil.example is not in allowlist (egress:default-deny)"))

@@ -24,6 +24,39 @@ import Musl
         return (socket, stream.makeAsyncIterator())
     }
 
+    @Test func `a stream of datagrams has one peer, and keeps their bounds`() async throws {
+        let (heard, continuation) = AsyncStream<Datagram>.makeStream()
+        let server = try await DatagramSocket.bind(SocketAddress(.loopbackV4, port: 0), on: loop) { _, bytes, sender in
+            continuation.yield((bytes, sender))
+        }
+        let (stranger, _) = try await receiver()
+        let stream = try await ByteStream.connectDatagrams(to: server.address, on: loop)
+        var received = heard.makeAsyncIterator()
+        try await stream.write([1, 2, 3])
+        try await stream.flush()
+        let question = try #require(await received.next())
+        #expect(question.bytes == [1, 2, 3])
+        // The kernel drops the stranger's; the peer's come one by one.
+        stranger.send([9, 9], to: question.from)
+        for answer in [[4], [5, 6]] as [[UInt8]] { server.send(answer, to: question.from) }
+        #expect(try await stream.read(within: NetFixture.patience) == [4])
+        #expect(try await stream.read(within: NetFixture.patience) == [5, 6])
+        await stream.close()
+        await server.close()
+        await stranger.close()
+    }
+
+    @Test func `a socket that was made elsewhere is served`() async throws {
+        let made = try Socket.make(family: SocketAddress(.loopbackV4, port: 0).family, type: Socket.datagramType)
+        try Socket.setLocalAddress(made, SocketAddress(.loopbackV4, port: 0))
+        let server = try await DatagramSocket.adopt(made, on: loop) { socket, bytes, sender in socket.send(bytes, to: sender) }
+        var (client, answers) = try await receiver()
+        client.send([7], to: server.address)
+        #expect(await answers.next()?.bytes == [7])
+        await client.close()
+        await server.close()
+    }
+
     @Test(arguments: [IPAddress.loopbackV4, .loopbackV6])
     func `a datagram comes whole with its sender, and the answer goes back`(ip: IPAddress) async throws {
         let server = try await DatagramSocket.bind(SocketAddress(ip, port: 0), on: loop) { socket, bytes, sender in

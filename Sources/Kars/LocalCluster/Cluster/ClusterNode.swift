@@ -9,19 +9,24 @@ struct ClusterNode: ClusterPart {
     /// What `kubectl get nodes` shows.
     static let nodeName = "kars-local"
 
+    /// How long containers may take once the cluster ends; `kars local stop` waits longer.
+    private static let podGrace = Duration.seconds(5)
+
     let name = "node"
     let agent: NodeAgent
     private let network: NodeNetwork?
     private let sync: NodeNetworkSync?
+    private let podsPath: String
     private let log: Log
 
     init(_ context: ClusterPartContext, apiServer: SocketAddress) throws {
         log = context.log
         let directory = context.directory.nodePath
+        podsPath = directory + "/pods"
         let network =
             geteuid() == 0
             ? try NodeNetwork(
-                directory: "\(directory)/network", executable: HiddenStage.executable(), apiServer: apiServer,
+                directory: "\(directory)/network", executable: context.executable, apiServer: apiServer,
                 config: NodeNetwork.Config(addresses: try ClusterAddresses()), group: context.group, log: context.log) : nil
         self.network = network
         sync = network.map { network in
@@ -31,27 +36,57 @@ struct ClusterNode: ClusterPart {
         }
         agent = try NodeAgent(
             client: context.client, group: context.group, nodeName: Self.nodeName, directory: directory,
-            executable: HiddenStage.executable(), network: network, log: context.log)
+            executable: context.executable, network: network, log: context.log)
     }
 
     func run() async throws {
+        do {
+            try await work()
+        } catch {
+            await end()
+            throw error
+        }
+        await end()
+    }
+
+    private func work() async throws {
         guard let network, let sync else {
             log.warn("node.network.absent", ["reason": "the network of the cluster needs root; pods are alone"])
             return try await agent.run()
         }
         try await network.start()
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
-                defer { tasks.cancelAll() }
-                tasks.addTask { try await sync.run() }
-                tasks.addTask { try await agent.run() }
-                try await tasks.next()
-            }
-        } catch {
-            await network.stop()
-            throw error
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            defer { tasks.cancelAll() }
+            tasks.addTask { try await sync.run() }
+            tasks.addTask { try await agent.run() }
+            try await tasks.next()
         }
-        await network.stop()
+    }
+
+    /// Pods end with their cluster, so that nothing goes on which nobody governs; with the next start they run again. A cluster that
+    /// is killed leaves them running for the next one to find.
+    private func end() async {
+        // In a task of its own: this one is cancelled.
+        await Task {
+            await endPods()
+            await network?.stop()
+        }.value
+    }
+
+    private func endPods() async {
+        let pods: [String]
+        do { pods = try Files.entries(of: podsPath) } catch {
+            return log.error("node.pods.unknown", ["error": .error(error)])
+        }
+        await withDiscardingTaskGroup { tasks in
+            for pod in pods {
+                tasks.addTask {
+                    do { try await LocalPod(directory: "\(podsPath)/\(pod)").stop(grace: Self.podGrace) } catch {
+                        log.error("node.pod.not.ended", ["pod": .string(pod), "error": .error(error)])
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -16,6 +16,8 @@ struct ClusterPartContext: Sendable {
     /// As administrator.
     let client: KubernetesClient
     let directory: ClusterDirectory
+    /// The kars that supervises pods and is put into them.
+    let executable: String
     let group: EventLoopGroup
     let log: Log
 }

@@ -10,11 +10,13 @@ final class LocalCluster: Sendable {
     private let store: ObjectStore
     private let server: APIServer
     private let group: EventLoopGroup
+    private let executable: String
     private let log: Log
 
     /// Opens what the directory holds, or begins it. Blocking. The caller has claimed the directory.
-    init(_ directory: ClusterDirectory, log: Log) throws {
+    init(_ directory: ClusterDirectory, executable: String = HiddenStage.executable(), log: Log) throws {
         self.directory = directory
+        self.executable = executable
         self.log = log
         identity = try ClusterIdentity(directory: directory.identityPath, serverAddresses: [], now: .now())
         store = try ObjectStore(StoreConfig(directory: directory.statePath))
@@ -34,7 +36,8 @@ final class LocalCluster: Sendable {
         var failure: (any Error)?
         do {
             try await BootstrapObjects.create(with: client, missingFrom: StoreReader(store: store))
-            let context = ClusterPartContext(client: client, directory: directory, group: group, log: log)
+            let context = ClusterPartContext(
+                client: client, directory: directory, executable: executable, group: group, log: log)
             let node = try ClusterNode(context, apiServer: address)
             server.attach(node.agent.subresources)
             let controllers = ClusterControllers(

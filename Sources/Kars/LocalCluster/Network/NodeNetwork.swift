@@ -165,7 +165,8 @@ actor NodeNetwork: ClusterNetwork {
     func attach(podUID: String, namespace: String) async throws -> ClusterNetworkAttachment {
         let address = try book.allot(to: podUID)
         attached.insert(podUID)
-        try await settle()
+        // Otherwise the rules come with the state that has it.
+        if state.pods.contains(where: { $0.uid == podUID }) { try await settle() }
         let addresses = config.addresses
         return ClusterNetworkAttachment(
             podUID: podUID, address: .v4(address), gateway: .v4(addresses.gateway), nameServer: .v4(addresses.nameServer),

@@ -14,6 +14,10 @@ import Musl
 /// ends with the cluster's process, and with it ends all that the namespace held: links, rules, the way out.
 ///
 /// The namespace is routed, not bridged: a cable for each pod, so that whatever one pod sends to another passes the rules.
+///
+/// Who can speak to it: processes of the same user, over a Unix socket of mode 0600, checked again by the kernel's word on who
+/// connected; no pod can. A supervisor names its pod but not its address: that comes from the cluster's process. Of the machine the
+/// namespace itself reaches nothing: pasta passes on packets to the world and none to the machine's loopback.
 final class NodeNetworkStage {
     private enum Inherited {
         /// Closed by the end of the cluster's process, which holds the other end.
@@ -54,7 +58,6 @@ final class NodeNetworkStage {
     /// Pods that the rules in force know.
     private var admitted: [String: IPv4Address] = [:]
     private var members: [String: Member] = [:]
-    private var wayOut: pid_t?
 
     // MARK: Coming up
 
@@ -143,10 +146,12 @@ final class NodeNetworkStage {
             var network = PodNetwork(namespaces: namespaces, loopbackPorts: [], lifeline: lifelineReader)
             network.options = ["--ns-ifname", ClusterAddresses.wayOut, "--ipv4-only"]
             let started = try network.start(forwardsNames: false, log: log)
-            close(started.ready)
-            wayOut = started.process
+            // pasta ends when nobody takes what it says once it is up.
+            loop.watch(started.ready) { [loop] in
+                loop.unwatch(started.ready)
+                close(started.ready)
+            }
             loop.onExit(of: started.process) { [self] _ in
-                wayOut = nil
                 loop.after(Self.restartPause) { [self] in startWayOut() }
             }
         } catch {

@@ -126,7 +126,8 @@ struct NodeRules: Equatable, Sendable {
                     rules: ["-i lo -j ACCEPT", known] + leaving + served + ["\(fromPods) -j \(refuse)"]),
                 Chain(
                     name: "FORWARD", policy: "DROP",
-                    rules: [known] + selves + leaving + arriving + [
+                    // What leads to no pod first: it would go round until its time to live is over.
+                    rules: ["-o lo -j \(refuse)", known] + selves + leaving + arriving + [
                         "\(fromPods) \(toPods) -j ACCEPT", "\(fromPods) -o \(ClusterAddresses.wayOut) -j ACCEPT",
                         "\(fromPods) -j \(refuse)",
                     ]),

@@ -48,13 +48,12 @@ struct NodeRegistration: Sendable {
     /// Creates the Node, or brings its status and labels up to date.
     private func tell() async throws(APIStatus) -> JSONObject {
         let now = time.utc()
-        guard var node = try await api.objectIfPresent(.get(.nodes, name: nodeName)) else {
-            var node: JSONObject = [
-                "apiVersion": "v1", "kind": "Node",
-                "metadata": ["name": .string(nodeName), "labels": .object(JSONObject(labels.map { ($0.0, .string($0.1)) }))],
-            ]
-            node["status"] = status(over: [:], now)
-            return try await api.object(.create(.nodes, node))
+        var node: JSONObject
+        if let present = try await api.objectIfPresent(.get(.nodes, name: nodeName)) {
+            node = present
+        } else {
+            node = try await api.object(
+                .create(.nodes, ["apiVersion": "v1", "kind": "Node", "metadata": ["name": .string(nodeName)]]))
         }
         var known = node.metadata["labels"]?.objectValue ?? JSONObject()
         let missing = labels.filter { known[$0.0]?.stringValue != $0.1 }

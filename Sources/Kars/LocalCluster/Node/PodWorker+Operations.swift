@@ -120,12 +120,14 @@ extension PodWorker {
             return post(
                 .startRefused(
                     name,
-                    container.pullPolicy == .never ? .imageNeverPulled : .imageMissing(context.images.absence(of: container.image))))
+                    container.pullPolicy == .never
+                        ? .imageNeverPulled : .imageMissing(context.images.absence(of: container.image))))
         }
         let id = Hex.encode(SecureRandom.bytes(16)), words = lastWordsPath(name, id)
         let setup = NodeContainerSetup(
             pod: machine.pod, container: container, image: image, volumes: place.volumes, terminationLog: words,
-            hostsFile: place.hostsFile, resolvers: resolvers(place), isRoot: geteuid() == 0, hidden: [context.directory])
+            hostsFile: place.hostsFile, resolvers: PodResolvers.text(for: machine.pod, cluster: place.resolvers),
+            isRoot: geteuid() == 0, hidden: [context.directory])
         do {
             let fields = PodPreparation(pod: machine.pod, context: context, tokens: tokens).fields(place)
             let environment = ContainerEnvironment(container: container, fields: fields, objects: context.objects)
@@ -139,15 +141,6 @@ extension PodWorker {
         } catch {
             if !Task.isCancelled { post(.startRefused(name, .failed("\(error)"))) }
         }
-    }
-
-    private func resolvers(_ place: PodPlace) -> String {
-        let config = machine.pod.spec["dnsConfig"]
-        var lines = machine.pod.spec["dnsPolicy"]?.stringValue == "None" ? [] : place.resolvers.split(separator: "\n").map(String.init)
-        lines += (config?["nameservers"]?.arrayValue ?? []).compactMap(\.stringValue).map { "nameserver \($0)" }
-        let searches = (config?["searches"]?.arrayValue ?? []).compactMap(\.stringValue)
-        if !searches.isEmpty { lines.append("search \(searches.joined(separator: " "))") }
-        return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
     }
 
     private func postStart(_ container: NodeContainer, _ id: String) async {

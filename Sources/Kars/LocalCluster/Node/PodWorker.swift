@@ -186,7 +186,8 @@ actor PodWorker {
         }
         if let endBy = machine.endBy, machine.ending ?? .over > .over, machine.stage != .down, endBy != enforcedEnd {
             enforcedEnd = endBy
-            let reserve = machine.ending == .gone ? .zero : machine.config.leastSidecarGrace * (machine.pod.initContainers.count + 1)
+            let reserve =
+                machine.ending == .gone ? .zero : machine.config.leastSidecarGrace * (machine.pod.initContainers.count + 1)
             all.append(.killAll(after: max(.zero, endBy.duration(since: now)) + reserve))
         }
         return all
@@ -265,7 +266,8 @@ actor PodWorker {
 
     private var snapshot: PodStatusWriter.Snapshot {
         PodStatusWriter.Snapshot(
-            machine: machine, address: place?.address, hostAddress: place?.hostAddress ?? context.hostAddress, startTime: startTime)
+            machine: machine, address: place?.address, hostAddress: place?.hostAddress ?? context.hostAddress,
+            startTime: startTime)
     }
 
     nonisolated func tell(_ event: PodEvent, about object: JSONObject) {

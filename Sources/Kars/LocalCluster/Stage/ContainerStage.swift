@@ -217,7 +217,11 @@ struct ContainerStage {
             try StageError.check(symlink(target, "/new/dev/\(name)"), "linking /dev/\(name)")
         }
         for mount in setup.mounts where mount.isDevice {
-            if case .file = mount.kind { try makeMountPoint("/new" + mount.path) } else { try makeDirectory("/new" + mount.path, 0o755) }
+            if case .file = mount.kind {
+                try makeMountPoint("/new" + mount.path)
+            } else {
+                try makeDirectory("/new" + mount.path, 0o755)
+            }
             try perform(mount)
         }
         try StageError.check(kars_restrict_mount("/new/dev", KARS_MOUNT_READ_ONLY, 0), "making /dev read-only")

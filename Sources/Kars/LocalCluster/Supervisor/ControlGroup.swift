@@ -78,7 +78,8 @@ struct ControlGroup: Equatable, Sendable {
         directories.contains { directory in
             ["memory.events", "memory.oom_control"].contains { file in
                 // A group without a memory controller has neither file.
-                let text = (try? Files.read("\(directory)/\(file)", upTo: 4_096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+                let text =
+                    (try? Files.read("\(directory)/\(file)", upTo: 4_096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
                 return Self.countsKills(text)
             }
         }

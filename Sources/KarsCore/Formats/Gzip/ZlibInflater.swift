@@ -39,13 +39,14 @@ package struct ZlibInflater: ~Copyable, Sendable {
             while true {
                 var isFull = false
                 var status = Z_OK
-                output.append(contentsOf: [UInt8](unsafeUninitializedCapacity: 4_096) { buffer, count in
-                    stream.pointee.next_out = buffer.baseAddress
-                    stream.pointee.avail_out = UInt32(buffer.count)
-                    status = CZlib.inflate(stream, Z_SYNC_FLUSH)
-                    count = buffer.count - Int(stream.pointee.avail_out)
-                    isFull = stream.pointee.avail_out == 0
-                })
+                output.append(
+                    contentsOf: [UInt8](unsafeUninitializedCapacity: 4_096) { buffer, count in
+                        stream.pointee.next_out = buffer.baseAddress
+                        stream.pointee.avail_out = UInt32(buffer.count)
+                        status = CZlib.inflate(stream, Z_SYNC_FLUSH)
+                        count = buffer.count - Int(stream.pointee.avail_out)
+                        isFull = stream.pointee.avail_out == 0
+                    })
                 if output.count > maxPieceBytes { return .tooLarge(limitBytes: maxPieceBytes) }
                 switch status {
                 case Z_NEED_DICT:

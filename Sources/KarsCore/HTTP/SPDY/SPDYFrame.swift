@@ -91,6 +91,8 @@ package struct SPDYFrameEncoder: Sendable {
         }
         // A stored block (RFC 1951 §3.2.4) with the number of headers: none.
         block += [0x00, 0x04, 0x00, 0xfb, 0xff, 0x00, 0x00, 0x00, 0x00]
+        // An empty one, as a flush ends: inflaters that want to know the next block before they give this one out have it then.
+        block += [0x00, 0x00, 0x00, 0xff, 0xff]
         return Self.control(type: 2, Self.bytes(stream) + block)
     }
 

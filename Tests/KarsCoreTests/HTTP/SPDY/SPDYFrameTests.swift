@@ -16,7 +16,8 @@ import Testing
             + control(6, 0, [0, 0, 0, 1])
     }()
 
-    static let firstHeaders = "78f9e3c6a7c202253a703a2b294a4dcc851625aca9a0808614cb45e01c6061606100a4398b20d198094ade8c0600000000ffff"
+    static let firstHeaders =
+        "78f9e3c6a7c202253a703a2b294a4dcc851625aca9a0808614cb45e01c6061606100a4398b20d198094ade8c0600000000ffff"
     static let secondHeaders = "c2aa19540e2512d60b000000ffff"
 
     @Test func `a client's opening is understood`() throws {
@@ -49,7 +50,8 @@ import Testing
         let piece = Hex.decode(Self.firstHeaders) ?? []
         for end in 0..<piece.count {
             var headers = SPDYHeaders()
-            if let found = try? headers.read(Array(piece[..<end])) { #expect(found.isEmpty) }
+            // The flush at its end says nothing more.
+            if let found = try? headers.read(Array(piece[..<end])) { #expect(found.isEmpty || found.count == 3) }
         }
     }
 
@@ -85,7 +87,8 @@ import Testing
 
     @Test func `what is written is read again`() throws {
         var parser = SPDYFrameParser()
-        let bytes = SPDYFrameEncoder.data(stream: 5, isLast: true, [1, 2]) + SPDYFrameEncoder.reset(stream: 5, code: 3)
+        let bytes =
+            SPDYFrameEncoder.data(stream: 5, isLast: true, [1, 2]) + SPDYFrameEncoder.reset(stream: 5, code: 3)
             + SPDYFrameEncoder.ping(id: 7)
         #expect(try parser.push(bytes) == [.data(stream: 5, isLast: true, [1, 2]), .reset(stream: 5), .ping(id: 7)])
     }

@@ -12,7 +12,7 @@ import Testing
         _ body: @escaping @Sendable (_ record: ClusterDirectory.Record, _ group: EventLoopGroup) async throws -> Void
     ) async throws {
         let directory = ClusterDirectory(path: path)
-        let cluster = try LocalCluster(directory, log: .silent)
+        let cluster = try LocalCluster(directory, executable: NetworkRig.executable, log: .silent)
         let (ready, readiness) = AsyncStream.makeStream(of: ClusterDirectory.Record.self)
         let (end, ending) = AsyncStream.makeStream(of: Void.self)
         try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -129,6 +129,34 @@ struct TestPod: Sendable {
         guard started.code == 0 else { throw NetworkRigError(started.output) }
     }
 
+    /// Takes one connection, and takes what comes on it until its end. Returns once it listens.
+    func keep(tcp port: UInt16) async throws {
+        let server = """
+            import socket
+            s = socket.create_server(('', \(port)))
+            open('/tmp/keeping', 'w').close()
+            c, _ = s.accept(); c.send(b'x')
+            while c.recv(9): pass
+            """
+        let started = try await run(
+            "setsid /usr/bin/python3 - >/tmp/log 2>&1 <<'END' &\n\(server)\nEND\n"
+                + "until test -e /tmp/keeping; do sleep 0.05; done")
+        guard started.code == 0 else { throw NetworkRigError(started.output) }
+    }
+
+    /// Holds a connection to one who keeps it, and says how it ended. `/tmp/held` is there once it is up.
+    func hold(_ host: String, _ port: UInt16) async throws -> String {
+        try await python(
+            """
+            import socket, time
+            s = socket.create_connection(('\(host)', \(port)))
+            s.recv(1); open('/tmp/held', 'w').close()
+            try:
+                while True: s.send(b'x'); time.sleep(0.05)
+            except OSError as e: print(type(e).__name__)
+            """)
+    }
+
     /// What the server says, or `refused`, `timeout` or another failure.
     func connect(_ host: String, _ port: UInt16, udp: Bool = false, within seconds: Double = 5) async throws -> String {
         try await python(

@@ -78,9 +78,13 @@ import Musl
             let a = try await rig.add("a", to: state), b = try await rig.add("b", to: state)
             try await b.listen(tcp: [8_080])
             #expect(try await a.connect("\(b.address)", 8_080) == "from \(a.address)")
-            // Gone from the cluster, though it still runs.
+            try await a.keep(tcp: 9_000)
+            let held = Task { try await b.hold("\(a.address)", 9_000) }
+            _ = try await b.run("until test -e /tmp/held; do sleep 0.05; done")
+            // Gone from the cluster, though it still runs: its connections end, at both sides.
             state.pods.removeAll { $0.name == "a" }
             try await rig.network.apply(state)
+            #expect(["ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"].contains(try await held.value))
             #expect(try await a.connect("\(b.address)", 8_080, within: 1) != "from \(a.address)")
             try await a.pod.stop(grace: .zero)
             await rig.network.detach(podUID: "a")
@@ -89,6 +93,21 @@ import Musl
             #expect(c.address != a.address)
             #expect(try await c.connect("\(b.address)", 8_080) == "from \(c.address)")
             await rig.network.detach(podUID: "a")
+        }
+    }
+
+    @Test func `a launch carries its place in the network over`() throws {
+        let attachment = ClusterNetworkAttachment(
+            podUID: "u", address: .v4(IPv4Address(10, 244, 0, 9)), gateway: .v4(IPv4Address(10, 244, 0, 1)),
+            nameServer: .v4(IPv4Address(10, 96, 0, 10)), searchDomains: ["n.svc.cluster.local", "cluster.local"], socket: "/s")
+        #expect(
+            attachment.resolverText == "nameserver 10.96.0.10\nsearch n.svc.cluster.local cluster.local\noptions ndots:5\n")
+        for mode in [PodNetworkMode.isolated, .cluster(attachment)] { #expect(try PodNetworkMode(json: mode.json) == mode) }
+        #expect(try PodNetworkMode(json: nil) == .isolated)
+        for json: JSON in [
+            [:], ["mode": "host"], ["mode": "cluster"], ["mode": "cluster", "podUID": "u", "socket": "s", "address": "x"],
+        ] {
+            #expect(throws: ResourceError.self, "\(json)") { try PodNetworkMode(json: json) }
         }
     }
 

@@ -189,6 +189,20 @@ import Musl
         }
     }
 
+    @Test(.enabled(if: MachineRoutes.haveDefault(), "this machine is offline"))
+    func `beyond the machine a pod's packets leave, when no policy keeps them`() async throws {
+        try await withNetwork { (rig: NetworkRig) async throws in
+            var state = NetworkRig.state(pods: ["a"])
+            let a = try await rig.add("a", to: state)
+            // A network for documentation: silence, or whatever a machine on the way has to say, and not the node's "unreachable".
+            while try await a.connect("198.51.100.1", 9, within: 1).contains("Errno 101") {}
+            state.policies = [try Self.policy(["podSelector": [:], "policyTypes": ["Egress"]])]
+            try await rig.network.apply(state)
+            let script = "import socket\ns = socket.socket(); s.settimeout(9)\nprint(s.connect_ex(('198.51.100.1', 9)))"
+            #expect(try await a.python(script) == "\(ECONNREFUSED)")
+        }
+    }
+
     @Test func `of the machine a pod reaches the API server and nothing else`() async throws {
         let group = try EventLoopGroup()
         defer { group.shutdown() }
@@ -202,6 +216,8 @@ import Musl
         let server = try #require(apiServer.address), port = try #require(other.address).port
         try await withNetwork(apiServer: server) { (rig: NetworkRig) async throws in
             let a = try await rig.add("a", to: NetworkRig.state(pods: ["a"]))
+            // As open as it gets.
+            while MachineRoutes.haveDefault(), try await a.connect("198.51.100.1", 9, within: 1).contains("Errno 101") {}
             #expect(try await a.connect("10.96.0.1", 443) == "hello")
             let gateway = try await a.run("ip -4 route show default", asRoot: true).output
             #expect(gateway.contains("10.244.0.1"), "\(gateway)")

@@ -27,7 +27,8 @@ private func fields(_ pod: NodePod) -> DownwardFields {
 
 @Suite struct `Variable expansion` {
     @Test(arguments: [
-        ("$(A)", "1"), ("x$(A)y$(B)", "x1y2"), ("$$(A)", "$(A)"), ("$$$(A)", "$1"), ("$(C)", "$(C)"), ("$A", "$A"), ("$(A", "$(A"),
+        ("$(A)", "1"), ("x$(A)y$(B)", "x1y2"), ("$$(A)", "$(A)"), ("$$$(A)", "$1"), ("$(C)", "$(C)"), ("$A", "$A"),
+        ("$(A", "$(A"),
         ("$", "$"), ("", ""), ("a$$", "a$"), ("$()", "$()"),
     ])
     func `names are replaced where they are known`(text: String, expected: String) {
@@ -59,10 +60,11 @@ private func fields(_ pod: NodePod) -> DownwardFields {
         #expect(fields.field("metadata.bogus") == nil)
     }
 
-    @Test(arguments: [
-        ("limits.cpu", nil, "1"), ("limits.cpu", "1m", "250"), ("requests.memory", nil, "67108864"),
-        ("requests.memory", "1Mi", "64"), ("limits.memory", "1Mi", "0"), ("requests.cpu", "1m", "250"),
-    ] as [(String, String?, String)])
+    @Test(
+        arguments: [
+            ("limits.cpu", nil, "1"), ("limits.cpu", "1m", "250"), ("requests.memory", nil, "67108864"),
+            ("requests.memory", "1Mi", "64"), ("limits.memory", "1Mi", "0"), ("requests.cpu", "1m", "250"),
+        ] as [(String, String?, String)])
     func `resources are counted in their divisor, rounded up`(resource: String, divisor: String?, expected: String) throws {
         let pod = try pod(
             #"{"containers":[{"name":"c","resources":{"limits":{"cpu":"250m"},"requests":{"memory":"64Mi"}}}]}"#)
@@ -94,9 +96,18 @@ private func fields(_ pod: NodePod) -> DownwardFields {
     }
 
     @Test(arguments: [
-        (#"{"name":"c","env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"absent","key":"a"}}}]}"#, "configmap \"absent\" not found"),
-        (#"{"name":"c","env":[{"name":"A","valueFrom":{"secretKeyRef":{"name":"absent","key":"a"}}}]}"#, "secret \"absent\" not found"),
-        (#"{"name":"c","env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"m","key":"a"}}}]}"#, "couldn't find key a in ConfigMap ns/m"),
+        (
+            #"{"name":"c","env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"absent","key":"a"}}}]}"#,
+            "configmap \"absent\" not found"
+        ),
+        (
+            #"{"name":"c","env":[{"name":"A","valueFrom":{"secretKeyRef":{"name":"absent","key":"a"}}}]}"#,
+            "secret \"absent\" not found"
+        ),
+        (
+            #"{"name":"c","env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"m","key":"a"}}}]}"#,
+            "couldn't find key a in ConfigMap ns/m"
+        ),
         (#"{"name":"c","envFrom":[{"secretRef":{"name":"absent"}}]}"#, "secret \"absent\" not found"),
     ])
     func `what is missing is said as kubelets say it`(container: String, message: String) throws {
@@ -113,7 +124,9 @@ private func fields(_ pod: NodePod) -> DownwardFields {
             ]
         }
         var objects = FixedObjects()
-        objects.all = [service("kubernetes", "default", "10.96.0.1"), service("my-db", "ns", "10.96.0.7"), service("x", "ns", "None")]
+        objects.all = [
+            service("kubernetes", "default", "10.96.0.1"), service("my-db", "ns", "10.96.0.7"), service("x", "ns", "None"),
+        ]
         let found = try Self.variables(#"{"name":"c"}"#, objects)
         #expect(found.contains("KUBERNETES_SERVICE_HOST=10.96.0.1"))
         #expect(found.contains("KUBERNETES_SERVICE_PORT_HTTPS=443"))
@@ -142,22 +155,31 @@ private func fields(_ pod: NodePod) -> DownwardFields {
         #expect(setup.supplementalGroups == [9])
         #expect(setup.capabilities == 0 && setup.readOnlyRoot && setup.workingDirectory == "/w")
         #expect(setup.hasSystemCallFilter)
-        let root = try Self.setup(#"{"name":"c","command":["x"],"securityContext":{"capabilities":{"drop":["ALL"],"add":["NET_BIND_SERVICE"]}}}"#)
+        let root = try Self.setup(
+            #"{"name":"c","command":["x"],"securityContext":{"capabilities":{"drop":["ALL"],"add":["NET_BIND_SERVICE"]}}}"#)
         #expect(root.capabilities == 1 << 10)
         #expect(!root.readOnlyRoot)
     }
 
     @Test(arguments: [
         (#"{"name":"c"}"#, "no command specified"),
-        (#"{"name":"c","command":["x"],"securityContext":{"runAsNonRoot":true}}"#,
-            "container has runAsNonRoot and image will run as root (pod: \"p_ns(u)\", container: c)"),
+        (
+            #"{"name":"c","command":["x"],"securityContext":{"runAsNonRoot":true}}"#,
+            "container has runAsNonRoot and image will run as root (pod: \"p_ns(u)\", container: c)"
+        ),
         (#"{"name":"c","command":["x"],"securityContext":{"runAsUser":70000}}"#, "runAsUser 70000: expected one below 65536"),
-        (#"{"name":"c","command":["x"],"securityContext":{"capabilities":{"add":["SYS_ADMIN"]}}}"#,
-            "capability SYS_ADMIN cannot be given on this node"),
-        (#"{"name":"c","command":["x"],"volumeMounts":[{"name":"v","mountPath":"/a/../b"}]}"#,
-            "mountPath /a/../b: expected an absolute path without .."),
-        (#"{"name":"c","command":["x"],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"x"}]}"#,
-            "subPath of volume v: only config maps, secrets and projected volumes have parts here"),
+        (
+            #"{"name":"c","command":["x"],"securityContext":{"capabilities":{"add":["SYS_ADMIN"]}}}"#,
+            "capability SYS_ADMIN cannot be given on this node"
+        ),
+        (
+            #"{"name":"c","command":["x"],"volumeMounts":[{"name":"v","mountPath":"/a/../b"}]}"#,
+            "mountPath /a/../b: expected an absolute path without .."
+        ),
+        (
+            #"{"name":"c","command":["x"],"volumeMounts":[{"name":"v","mountPath":"/a","subPath":"x"}]}"#,
+            "subPath of volume v: only config maps, secrets and projected volumes have parts here"
+        ),
     ])
     func `what cannot be is refused in words`(container: String, message: String) throws {
         #expect(throws: ContainerConfigError(message)) {
@@ -213,5 +235,21 @@ private func fields(_ pod: NodePod) -> DownwardFields {
             #expect(store.image("..") == nil)
             #expect(store.absence(of: "y").contains("there are: kars, host, busybox"))
         }
+    }
+}
+
+@Suite struct `Resolvers of pods` {
+    private static let cluster = "nameserver 10.96.0.10\nsearch a.b\noptions ndots:5\n"
+
+    @Test(arguments: [
+        (#"{}"#, cluster), (#"{"dnsPolicy":"Default"}"#, ""),
+        (
+            #"{"dnsConfig":{"searches":["c"],"options":[{"name":"ndots","value":"2"},{"name":"edns0"}]}}"#,
+            "nameserver 10.96.0.10\nsearch a.b c\noptions ndots:5 ndots:2 edns0\n"
+        ),
+        (#"{"dnsPolicy":"None","dnsConfig":{"nameservers":["1.1.1.1"]}}"#, "nameserver 1.1.1.1\n"),
+    ])
+    func `a pod's own settings are added to those of its policy`(spec: String, expected: String) throws {
+        #expect(PodResolvers.text(for: try pod(spec), cluster: Self.cluster) == expected)
     }
 }

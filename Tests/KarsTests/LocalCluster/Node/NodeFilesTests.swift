@@ -18,8 +18,9 @@ import Musl
         var framer = LogLineFramer()
         #expect(framer.push(Array("ab".utf8), at: Self.time).isEmpty)
         let later = Self.time.advanced(by: .seconds(5))
-        #expect(String(decoding: framer.push(Array("c\n\n".utf8), at: later), as: UTF8.self)
-            == "\(Self.stamp) stdout F abc\n\(later.rfc3339Nanoseconds) stdout F \n")
+        #expect(
+            String(decoding: framer.push(Array("c\n\n".utf8), at: later), as: UTF8.self)
+                == "\(Self.stamp) stdout F abc\n\(later.rfc3339Nanoseconds) stdout F \n")
     }
 
     @Test(arguments: 0...12)
@@ -27,7 +28,8 @@ import Musl
         let output = Array("one\ntwo\n\nrest".utf8).prefix(12)
         var whole = LogLineFramer(), parts = LogLineFramer()
         let expected = whole.push(output, at: Self.time) + whole.finish(at: Self.time)
-        let found = parts.push(output.prefix(cut), at: Self.time) + parts.push(output.dropFirst(cut), at: Self.time)
+        let found =
+            parts.push(output.prefix(cut), at: Self.time) + parts.push(output.dropFirst(cut), at: Self.time)
             + parts.finish(at: Self.time)
         #expect(found == expected)
     }
@@ -101,12 +103,16 @@ import Musl
 }
 
 @Suite struct `Atomic directory` {
-    private static func file(_ text: String, _ mode: UInt32 = 0o644) -> AtomicDirectory.File { .init(bytes: Array(text.utf8), mode: mode) }
+    private static func file(_ text: String, _ mode: UInt32 = 0o644) -> AtomicDirectory.File {
+        .init(bytes: Array(text.utf8), mode: mode)
+    }
 
     @Test func `all files change at once, and what is gone is gone`() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory { (directory: String) throws in
             let path = "\(directory)/v", volume = AtomicDirectory(path: path, owner: nil)
-            func content(_ name: String) throws -> String { String(decoding: try Files.read("\(path)/\(name)", upTo: 100), as: UTF8.self) }
+            func content(_ name: String) throws -> String {
+                String(decoding: try Files.read("\(path)/\(name)", upTo: 100), as: UTF8.self)
+            }
             #expect(try volume.write(["a": Self.file("1"), "d/b": Self.file("2")], at: UTCTime(seconds: 1)))
             #expect(try content("a") == "1")
             #expect(try content("d/b") == "2")
@@ -136,9 +142,12 @@ import Musl
 }
 
 @Suite struct `Volume files` {
-    private static func files(_ volume: String, _ objects: FixedObjects, tokens: [String: Secret<[UInt8]>] = [:]) throws -> [String: String]? {
+    private static func files(_ volume: String, _ objects: FixedObjects, tokens: [String: Secret<[UInt8]>] = [:]) throws
+        -> [String: String]?
+    {
         let json = try JSON(
-            parsing: #"{"metadata":{"name":"p","namespace":"ns","uid":"u","labels":{"l":"x"}},"spec":{"containers":[{"name":"c"}]}}"#)
+            parsing:
+                #"{"metadata":{"name":"p","namespace":"ns","uid":"u","labels":{"l":"x"}},"spec":{"containers":[{"name":"c"}]}}"#)
         let pod = NodePod(try #require(json.objectValue))
         let fields = DownwardFields(pod: pod, nodeName: "n", hostAddress: "", podAddress: nil, allocatable: [:])
         let payload = VolumePayload(fields: fields, objects: objects, tokens: tokens)
@@ -153,7 +162,8 @@ import Musl
     @Test func `each kind of volume gives its files`() throws {
         #expect(try Self.files(#"{"configMap":{"name":"m"}}"#, Self.objects) == ["k": "644 v", "j": "644 w"])
         #expect(
-            try Self.files(#"{"configMap":{"name":"m","items":[{"key":"k","path":"a/b","mode":256}],"defaultMode":292}}"#, Self.objects)
+            try Self.files(
+                #"{"configMap":{"name":"m","items":[{"key":"k","path":"a/b","mode":256}],"defaultMode":292}}"#, Self.objects)
                 == ["a/b": "400 v"])
         #expect(try Self.files(#"{"secret":{"secretName":"s","defaultMode":256}}"#, Self.objects) == ["t": "400 A"])
         #expect(try Self.files(#"{"secret":{"secretName":"none","optional":true}}"#, Self.objects) == [:])
@@ -175,7 +185,10 @@ import Musl
     @Test(arguments: [
         (#"{"configMap":{"name":"none"}}"#, "configmap \"none\" not found"),
         (#"{"configMap":{"name":"m","items":[{"key":"x","path":"x"}]}}"#, "references non-existent config key: x"),
-        (#"{"configMap":{"name":"m","items":[{"key":"k","path":"../x"}]}}"#, "path \"../x\": expected a relative path without .."),
+        (
+            #"{"configMap":{"name":"m","items":[{"key":"k","path":"../x"}]}}"#,
+            "path \"../x\": expected a relative path without .."
+        ),
         (#"{"secret":{"secretName":"none"}}"#, "secret \"none\" not found"),
     ])
     func `what is missing or leads out of the volume is refused`(volume: String, message: String) {
@@ -189,12 +202,16 @@ import Musl
             symlink(own, "\(directory)/link")
             for path in [own, "\(own)/pods", directory, "/", "\(directory)/link", "\(directory)/link/pods"] {
                 let json = try JSON(
-                    parsing: #"{"metadata":{"name":"p","uid":"u"},"spec":{"volumes":[{"name":"v","hostPath":{"path":"\#(path)"}}]}}"#)
+                    parsing:
+                        #"{"metadata":{"name":"p","uid":"u"},"spec":{"volumes":[{"name":"v","hostPath":{"path":"\#(path)"}}]}}"#)
                 let pod = NodePod(try #require(json.objectValue))
-                let volumes = PodVolumes(pod: pod, memory: "\(directory)/m", disk: "\(directory)/d", forbidden: own, outsideBase: nil)
+                let volumes = PodVolumes(
+                    pod: pod, memory: "\(directory)/m", disk: "\(directory)/d", forbidden: own, outsideBase: nil)
                 let fields = DownwardFields(pod: pod, nodeName: "n", hostAddress: "", podAddress: nil, allocatable: [:])
                 let payload = VolumePayload(fields: fields, objects: FixedObjects(), tokens: [:])
-                #expect(throws: ContainerConfigError.self, "\(path)") { try volumes.place(payload: payload, at: UTCTime(seconds: 1)) }
+                #expect(throws: ContainerConfigError.self, "\(path)") {
+                    try volumes.place(payload: payload, at: UTCTime(seconds: 1))
+                }
             }
         }
     }

@@ -18,6 +18,9 @@ struct NodeRig: Sendable {
     let fixture: APIServerFixture
     let client: KubernetesClient
     let directory: String
+    private let late: LateNode
+    private let machine: PodMachine.Config
+    private let network: NodeNetwork?
 
     /// nil when pods can run here.
     static let obstacle: String? = {
@@ -32,7 +35,8 @@ struct NodeRig: Sendable {
     }
 
     static func run(
-        machine: PodMachine.Config = PodMachine.Config(), change: @escaping (inout APIServerParts) -> Void = { _ in },
+        machine: PodMachine.Config = PodMachine.Config(), isNetworked: Bool = false,
+        change: @escaping (inout APIServerParts) -> Void = { _ in },
         _ body: (NodeRig) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
@@ -47,14 +51,14 @@ struct NodeRig: Sendable {
                     change(&parts)
                 }
             ) { fixture in
-                let config = KubernetesClientConfig(server: HTTPURL(scheme: .http, host: "127.0.0.1", port: fixture.port, target: "/"))
+                let config = KubernetesClientConfig(
+                    server: HTTPURL(scheme: .http, host: "127.0.0.1", port: fixture.port, target: "/"))
                 let client = KubernetesClient(config, group: APIServerFixture.group)
-                let rig = NodeRig(fixture: fixture, client: client, directory: directory)
+                let rig = NodeRig(
+                    fixture: fixture, client: client, directory: directory, late: late, machine: machine,
+                    network: isNetworked ? try NodeNetwork.forTests(directory, fixture.port) : nil)
                 let result: Result<Void, any Error>
-                do {
-                    try await rig.withNode(machine, late) { try await body(rig) }
-                    result = .success(())
-                } catch { result = .failure(error) }
+                do { result = .success(try await rig.withNode { try await body(rig) }) } catch { result = .failure(error) }
                 await rig.endEverything()
                 await client.close()
                 try result.get()
@@ -62,17 +66,35 @@ struct NodeRig: Sendable {
         }
     }
 
-    /// A node that runs as long as `body`.
-    func withNode(_ machine: PodMachine.Config = PodMachine.Config(), _ late: LateNode? = nil, _ body: () async throws -> Void) async throws {
+    /// A node that runs as long as `body`, unless it is stopped before.
+    func withNode(_ body: () async throws -> Void) async throws {
         let node = try NodeAgent(
             client: client, group: APIServerFixture.group, nodeName: Self.nodeName, directory: directory,
-            executable: BuiltProduct.kars, machine: machine, log: .silent)
-        late?.subresources.withLock { $0 = node.subresources }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await node.run() }
-            try await body()
-            group.cancelAll()
+            executable: BuiltProduct.kars, network: network, machine: machine, log: .silent)
+        late.subresources.withLock { $0 = node.subresources }
+        // Bridges to what is stopped from within `body`.
+        let running = Task { [network, client] in
+            guard let network else { return try await node.run() }
+            try await network.start()
+            let sync = NodeNetworkSync(api: client, time: LoopTime(APIServerFixture.group.next())) { try await network.apply($0) }
+            async let following: Void = sync.run()
+            try await node.run()
+            // Cancelled as this is.
+            try? await following
+            await network.stop()
         }
+        late.running.withLock { $0 = running }
+        let result: Result<Void, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        await stopNode()
+        try result.get()
+    }
+
+    /// The node ends as its process would; its pods go on.
+    func stopNode() async {
+        let running = late.running.withLock { $0.take() }
+        running?.cancel()
+        _ = await running?.result
     }
 
     /// Nothing of a test may go on.
@@ -136,7 +158,9 @@ struct NodeRig: Sendable {
         try await fixture.call(.get, "\(Self.pods)/\(name)/log\(query.isEmpty ? "" : "?" + query)")
     }
 
-    func exec(_ name: String, _ command: [String], container: String? = nil) async throws -> (out: String, err: String, exit: RemoteExit) {
+    func exec(_ name: String, _ command: [String], container: String? = nil) async throws -> (
+        out: String, err: String, exit: RemoteExit
+    ) {
         let process = try await client.run(
             .exec(namespace: "default", pod: name, command: command, StreamOptions(container: container)))
         let end = try await process.collect()
@@ -144,6 +168,15 @@ struct NodeRig: Sendable {
     }
 
     func delete(_ name: String) async throws { try await fixture.call(.delete, "\(Self.pods)/\(name)") }
+}
+
+extension NodeNetwork {
+    fileprivate static func forTests(_ directory: String, _ port: UInt16) throws -> NodeNetwork {
+        try NodeNetwork(
+            directory: "\(directory)/network", executable: BuiltProduct.kars,
+            apiServer: SocketAddress(.loopbackV4, port: port), config: Config(addresses: try ClusterAddresses()),
+            group: APIServerFixture.group, log: .silent)
+    }
 }
 
 /// What a test looks at in a pod's status.
@@ -176,7 +209,9 @@ struct PodState: CustomStringConvertible {
     func state(_ name: String) -> String {
         let state = container(name)["state"]
         if let waiting = state?["waiting"] { return "waiting \(waiting["reason"]?.stringValue ?? "")" }
-        if let end = state?["terminated"] { return "terminated \(end["reason"]?.stringValue ?? "") \(end["exitCode"]?.intValue ?? -1)" }
+        if let end = state?["terminated"] {
+            return "terminated \(end["reason"]?.stringValue ?? "") \(end["exitCode"]?.intValue ?? -1)"
+        }
         return state?["running"] == nil ? "" : "running"
     }
 
@@ -214,6 +249,7 @@ extension [PodState] {
 /// The API server is there before the node whose subresources it serves.
 final class LateNode: Sendable {
     let subresources = Mutex<[SubresourceName: any SubresourceHandler]>([:])
+    let running = Mutex<Task<Void, any Error>?>(nil)
 }
 
 struct LateHandler: SubresourceHandler {

@@ -85,7 +85,8 @@ import Testing
     }
 
     @Test func `a readiness gate keeps a pod from being ready, and its condition is left alone`() throws {
-        var script = try PodMachineScript(#"{"readinessGates":[{"conditionType":"example.com/gate"}],"containers":[{"name":"c"}]}"#)
+        var script = try PodMachineScript(
+            #"{"readinessGates":[{"conditionType":"example.com/gate"}],"containers":[{"name":"c"}]}"#)
         _ = script.comeUp()
         script.run("c")
         #expect(Self.conditions(script.status())[2] == "Ready=False/ReadinessGatesNotReady")

@@ -20,6 +20,9 @@ extension PodMachine {
         if !isInitialized, !mains.contains(where: \.hasRun) { return .pending }
         if mains.contains(where: { $0.termination == nil && !$0.isShownRunning }) { return .pending }
         if mains.contains(where: \.isShownRunning) { return .running }
+        if pod.initContainers.contains(where: { $0.role == .sidecar && lives[$0.name]?.isShownRunning == true }) {
+            return .running
+        }
         switch pod.restartPolicy {
         case .always: return .running
         case .onFailure: return hasOnlySuccesses ? .succeeded : .running

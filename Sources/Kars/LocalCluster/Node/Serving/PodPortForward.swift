@@ -14,7 +14,8 @@ struct PodPortForward: SubresourceHandler {
         guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         let worker = try await pods.worker(info)
         guard await worker.machine.stage == .up else {
-            throw APIStatus.badRequest("unable to forward port because pod is not running. Current status=\(await worker.machine.phase.rawValue)")
+            throw APIStatus.badRequest(
+                "unable to forward port because pod is not running. Current status=\(await worker.machine.phase.rawValue)")
         }
         let answer: (head: HTTPResponseHead, protocol: String?)
         do throws(WebSocketHandshake.Refusal) {

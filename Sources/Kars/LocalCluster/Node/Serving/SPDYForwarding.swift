@@ -71,7 +71,8 @@ actor SPDYForwarding {
         guard let fields = try? headers.read(block) else { return nil }
         func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
         let request = field("requestid") ?? ""
-        guard streams.count < Self.maxStreams, streams[id] == nil, let port = field("port").flatMap({ UInt16($0) }), port > 0 else {
+        guard streams.count < Self.maxStreams, streams[id] == nil, let port = field("port").flatMap({ UInt16($0) }), port > 0
+        else {
             await send(SPDYFrameEncoder.reset(stream: id, code: Self.refused))
             return .some(nil)
         }

@@ -108,7 +108,9 @@ struct ContainerEnvironment {
     private func serviceVariables() -> [(String, String)] {
         var services = objects.services(namespace: "default").filter { $0.name == "kubernetes" }
         if pod.spec["enableServiceLinks"]?.boolValue ?? true {
-            services += objects.services(namespace: pod.namespace).filter { $0.name != "kubernetes" || pod.namespace != "default" }
+            services += objects.services(namespace: pod.namespace).filter {
+                $0.name != "kubernetes" || pod.namespace != "default"
+            }
         }
         return services.flatMap(Self.variables)
     }
@@ -143,7 +145,9 @@ struct ContainerEnvironment {
 enum ObjectData {
     static func configMap(_ object: JSONObject) -> [String: [UInt8]] {
         var data: [String: [UInt8]] = [:]
-        for member in object["data"]?.objectValue ?? JSONObject() { data[member.key] = member.value.stringValue.map { Array($0.utf8) } }
+        for member in object["data"]?.objectValue ?? JSONObject() {
+            data[member.key] = member.value.stringValue.map { Array($0.utf8) }
+        }
         for (key, value) in secret(["data": object["binaryData"] ?? [:]]) { data[key] = value }
         return data
     }

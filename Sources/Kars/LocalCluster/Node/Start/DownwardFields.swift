@@ -37,7 +37,8 @@ struct DownwardFields: Sendable {
         let resources = container.json["resources"]
         let limit = resources?["limits"]?.resourceList[parts[1]]
         let amount = parts[0] == "limits" ? limit : resources?["requests"]?.resourceList[parts[1]] ?? limit
-        let divisor = (reference["divisor"]?.stringValue ?? reference["divisor"]?.intValue.map(String.init)).flatMap(Quantity.init)
+        let divisor = (reference["divisor"]?.stringValue ?? reference["divisor"]?.intValue.map(String.init)).flatMap(
+            Quantity.init)
         let value = amount ?? (parts[0] == "limits" ? allocatable[parts[1]] : nil) ?? .zero
         let unit = divisor.flatMap { $0.isZero ? nil : $0 } ?? Quantity(1)
         // Cores are counted in thousandths, everything else in whole units.

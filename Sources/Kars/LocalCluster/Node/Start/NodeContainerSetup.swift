@@ -181,14 +181,17 @@ struct NodeContainerSetup {
         _ path: String, in volume: VolumePlace, _ name: String
     ) throws(ContainerConfigError) -> VolumePlace {
         guard volume.isOwn else {
-            throw ContainerConfigError("subPath of volume \(name): only config maps, secrets and projected volumes have parts here")
+            throw ContainerConfigError(
+                "subPath of volume \(name): only config maps, secrets and projected volumes have parts here")
         }
         guard !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
             throw ContainerConfigError("subPath \(path): expected a relative path without ..")
         }
         guard let real = RealPath.of("\(volume.path)/\(path)"), let root = RealPath.of(volume.path),
             real.path.hasPrefix(root.path + "/")
-        else { throw ContainerConfigError("failed to prepare subPath for volumeMount \"\(name)\" of container \"\(container.name)\"") }
+        else {
+            throw ContainerConfigError("failed to prepare subPath for volumeMount \"\(name)\" of container \"\(container.name)\"")
+        }
         return VolumePlace(path: real.path, isFile: !real.isDirectory, isReadOnly: volume.isReadOnly)
     }
 }

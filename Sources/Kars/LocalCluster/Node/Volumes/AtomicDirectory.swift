@@ -31,7 +31,8 @@ struct AtomicDirectory {
         try Files.createDirectories(path, mode: 0o755)
         try give(path, mode: 0o755)
         let current = target()
-        if let current, try holds(files, in: current) { return false }
+        // What cannot be looked through, a file where a directory is to be, is written anew.
+        if let current, (try? holds(files, in: current)) ?? false { return false }
         var name = "..\(now.rfc3339Nanoseconds.replacing(":", with: "_"))"
         while Files.exists("\(path)/\(name)") { name += "_" }
         for (file, content) in files.sorted(by: { $0.key < $1.key }) { try put(content, at: file, in: name) }
@@ -60,8 +61,7 @@ struct AtomicDirectory {
             for entry in try Files.entries(of: directory) {
                 let relative = prefix + entry
                 if let file = files[relative] {
-                    // What cannot be read, a directory where a file is to be, is written anew.
-                    guard let bytes = try? Files.read("\(directory)/\(entry)", upTo: 4 << 20), bytes == file.bytes else { return false }
+                    guard try Files.read("\(directory)/\(entry)", upTo: 4 << 20) == file.bytes else { return false }
                     found.insert(relative)
                 } else {
                     guard files.keys.contains(where: { $0.hasPrefix(relative + "/") }) else { return false }

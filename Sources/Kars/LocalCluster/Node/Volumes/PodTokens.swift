@@ -54,7 +54,9 @@ actor PodTokens {
         let spec = Self.bound(request.body?["spec"] ?? [:], to: pod)
         request.body?.setMember("spec", spec)
         let answer = try await api.object(request)
-        guard let token = answer["status"]?["token"]?.stringValue else { throw .malformedAnswer("a TokenRequest without a token") }
+        guard let token = answer["status"]?["token"]?.stringValue else {
+            throw .malformedAnswer("a TokenRequest without a token")
+        }
         // What the server granted may be another time than what was asked for.
         let expires = answer["status"]?["expirationTimestamp"]?.stringValue.flatMap { UTCTime(rfc3339: $0) }
         let life = expires.map { $0.duration(since: time.utc()) } ?? .seconds(seconds)

@@ -75,7 +75,9 @@ struct PodVolumes: Sendable {
             close(descriptor)
         default: break
         }
-        guard let real = RealPath.of(path) else { throw ContainerConfigError("hostPath type check failed: \(path) does not exist") }
+        guard let real = RealPath.of(path) else {
+            throw ContainerConfigError("hostPath type check failed: \(path) does not exist")
+        }
         let own = RealPath.of(forbidden)?.path ?? forbidden
         guard real.path != own, !real.path.hasPrefix(own + "/"), !own.hasPrefix(real.path == "/" ? "/" : real.path + "/") else {
             throw ContainerConfigError("hostPath \(path) holds the cluster's own state")

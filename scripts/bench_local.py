@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "EndToEnd"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "Tests/EndToEnd"))
 from cluster import Cluster  # noqa: E402
 
 BENCH = "/api/v1/namespaces/bench"

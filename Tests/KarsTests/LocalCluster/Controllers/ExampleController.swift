@@ -1,0 +1,1 @@
+../../../KarsCoreTests/Kubernetes/ExampleController.swift
