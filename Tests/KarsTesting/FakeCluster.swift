@@ -160,7 +160,7 @@ extension FakeCluster.State {
                 return .object(try create(object, path))
             }
             let old = try existing(old, path)
-            guard let object = JSON.object(old).merged(patch).objectValue else { throw .badRequest("expected an object") }
+            guard let object = MergePatch.apply(patch, to: .object(old)).objectValue else { throw .badRequest("expected an object") }
             return .object(try replace(old, with: object, path))
         case .delete: return .object(try delete(try existing(old, path), path, request.body))
         case .deleteCollection, .watch, .connect: preconditionFailure("the fake cluster does not do \(request.verb)")
@@ -264,16 +264,6 @@ extension FakeCluster.State {
 
 extension JSONObject {
     fileprivate var finalizers: [String] { metadata["finalizers"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
-}
-
-extension JSON {
-    /// RFC 7386.
-    fileprivate func merged(_ patch: JSON) -> JSON {
-        guard case .object(let patch) = patch else { return patch }
-        var result = objectValue ?? JSONObject()
-        for (key, value) in patch.members { result[key] = value.isNull ? nil : (result[key] ?? .null).merged(value) }
-        return .object(result)
-    }
 }
 
 /// One open watch of a fake cluster.
