@@ -271,7 +271,9 @@ extension JSON {
     fileprivate func merged(_ patch: JSON) -> JSON {
         guard case .object(let patch) = patch else { return patch }
         var result = objectValue ?? JSONObject()
-        for (key, value) in patch.members { result[key] = value.isNull ? nil : (result[key] ?? .null).merged(value) }
+        for (key, value) in patch.members {
+            if value.isNull { _ = result.removeValue(forKey: key) } else { result[key] = (result[key] ?? .null).merged(value) }
+        }
         return .object(result)
     }
 }
