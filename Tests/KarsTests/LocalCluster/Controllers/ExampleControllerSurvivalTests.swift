@@ -78,7 +78,9 @@ import Testing
             + api.list(.configMaps, namespace: "default").items.map(\.resourceVersion)
     }
 
-    @Test(arguments: 1...2 as ClosedRange<UInt64>) func `it never acts twice and ends in the right state`(seed: UInt64) async throws {
+    @Test(arguments: 1...2 as ClosedRange<UInt64>) func `it never acts twice and ends in the right state`(seed: UInt64)
+        async throws
+    {
         try await withTemporaryDirectory { directory in
             let witness = MortalServer.Witness(replicas: ["a", "b"], lease: ObjectKey(namespace: "default", name: "greeter"))
             let server = MortalServer(directory: directory, witness: witness)
