@@ -160,7 +160,9 @@ extension FakeCluster.State {
                 return .object(try create(object, path))
             }
             let old = try existing(old, path)
-            guard let object = MergePatch.apply(patch, to: .object(old)).objectValue else { throw .badRequest("expected an object") }
+            guard let object = MergePatch.apply(patch, to: .object(old)).objectValue else {
+                throw .badRequest("expected an object")
+            }
             return .object(try replace(old, with: object, path))
         case .delete: return .object(try delete(try existing(old, path), path, request.body))
         case .deleteCollection, .watch, .connect: preconditionFailure("the fake cluster does not do \(request.verb)")
