@@ -110,8 +110,13 @@ import Testing
                 if second == 30 { replicas[0].cancel() }
             }
             let final = wanted
+            // The status is the last that is written, and says which specification it is about.
             try await until(Self.greetings, in: "default", through: person) { all in
-                all.count == final.count && all.allSatisfy { $0["status"]?["phase"] == "Published" && !$0.isBeingDeleted }
+                all.count == final.count
+                    && all.allSatisfy {
+                        $0["status"] == ["phase": "Published", "observedGeneration": $0.metadata["generation"] ?? .null]
+                            && !$0.isBeingDeleted
+                    }
             }
             try await until(.configMaps, in: "default", through: person) { all in
                 Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0["data"]?["text"]?.stringValue ?? "") }) == final
