@@ -21,10 +21,38 @@ enum BootstrapObjects {
             }
     }
 
+    /// What pods find the API server and the name server by. The node's network leads to them itself.
+    static func services(at addresses: ClusterAddresses) -> [JSONObject] {
+        func service(_ name: String, _ namespace: String, _ address: IPv4Address, _ ports: JSON) -> JSONObject {
+            var service = named(name, kind: "Service", apiVersion: "v1")
+            service.metadata["namespace"] = .string(namespace)
+            service["spec"] = ["clusterIP": .string(address.description), "ports": ports]
+            return service
+        }
+        return [
+            service("kubernetes", "default", addresses.apiServer, [["name": "https", "port": 443]]),
+            service(
+                "kube-dns", "kube-system", addresses.nameServer,
+                [["name": "dns", "port": 53, "protocol": "UDP"], ["name": "dns-tcp", "port": 53, "protocol": "TCP"]]),
+        ]
+    }
+
     /// Makes those that are not there. What is there stays as it is: a person may have changed it.
-    static func create(with client: any KubernetesAPI, missingFrom reader: any ObjectReader) async throws {
+    static func create(
+        with client: any KubernetesAPI, missingFrom reader: any ObjectReader, addresses: ClusterAddresses
+    ) async throws {
+        try await create(all, with: client, missingFrom: reader)
+        try await create(
+            services(at: addresses).map { (ServiceKind.resource.description.resource, $0) }, with: client, missingFrom: reader)
+    }
+
+    private static func create(
+        _ objects: [(resource: GroupVersionResource, object: JSONObject)], with client: any KubernetesAPI,
+        missingFrom reader: any ObjectReader
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            for (resource, object) in all where reader.get(resource, namespace: nil, name: object.name) == nil {
+            for (resource, object) in objects
+            where reader.get(resource, namespace: object.namespace, name: object.name) == nil {
                 tasks.addTask { _ = try await client.send(.create(resource, object)) }
             }
             try await tasks.waitForAll()

@@ -38,7 +38,8 @@ enum ClusterBackup {
     /// The serving process has the database for itself, so it is asked for a copy.
     static func fetch(from record: ClusterDirectory.Record, _ directory: ClusterDirectory, to file: String) async throws {
         let group = try EventLoopGroup()
-        let identity = try ClusterIdentity(directory: directory.identityPath, serverAddresses: [], now: .now())
+        let identity = try ClusterIdentity(
+            directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
         let client = KubernetesClient(try identity.administrator(at: record.url), group: group)
         let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileError("create", file, errno: errno) }

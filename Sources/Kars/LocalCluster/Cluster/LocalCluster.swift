@@ -18,7 +18,8 @@ final class LocalCluster: Sendable {
         self.directory = directory
         self.executable = executable
         self.log = log
-        identity = try ClusterIdentity(directory: directory.identityPath, serverAddresses: [], now: .now())
+        identity = try ClusterIdentity(
+            directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
         store = try ObjectStore(StoreConfig(directory: directory.statePath))
         group = try EventLoopGroup()
         server = APIServer(APIServerParts.ofCluster(identity, store, log), store: store, log: log)
@@ -35,7 +36,8 @@ final class LocalCluster: Sendable {
         let client = KubernetesClient(try identity.administrator(at: record.url), group: group)
         var failure: (any Error)?
         do {
-            try await BootstrapObjects.create(with: client, missingFrom: StoreReader(store: store))
+            try await BootstrapObjects.create(
+                with: client, missingFrom: StoreReader(store: store), addresses: try ClusterAddresses())
             let context = ClusterPartContext(
                 client: client, directory: directory, executable: executable, group: group, log: log)
             let node = try ClusterNode(context, apiServer: address)
