@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "Tests/EndToEnd"))
-from cluster import Cluster  # noqa: E402
+from cluster import LocalCluster  # noqa: E402
 
 BENCH = "/api/v1/namespaces/bench"
 CREATE = """
@@ -50,7 +50,7 @@ def measure(figure, rounds, seconds):
     starts = [start_time() for _ in range(rounds)]
     figure("local: start to ready, fresh state", statistics.median(starts), "s", 3, 0.7)
     with tempfile.TemporaryDirectory(prefix="kars-bench-") as directory:
-        cluster = Cluster(directory)
+        cluster = LocalCluster(directory)
         cluster.start()
         try:
             time.sleep(2)
@@ -69,7 +69,7 @@ def measure(figure, rounds, seconds):
 
 def start_time():
     with tempfile.TemporaryDirectory(prefix="kars-bench-") as directory:
-        cluster = Cluster(directory)
+        cluster = LocalCluster(directory)
         began = time.monotonic()
         cluster.start()
         took = time.monotonic() - began

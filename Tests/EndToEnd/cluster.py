@@ -1,9 +1,10 @@
-"""A local cluster of a test's own, its API as plain HTTP requests, and what a crash does to it."""
+"""A local cluster in a home of its own: its command line, its API as plain HTTP requests, and its sudden death."""
 import base64
 import http.client
 import json
 import os
 import pathlib
+import select
 import signal
 import ssl
 import subprocess
@@ -22,67 +23,73 @@ class Failed(Exception):
         self.code, self.status = code, status
 
 
-class Cluster:
-    """`kars local` in a home of its own; the directory must be empty or hold an earlier cluster."""
+class LocalCluster:
+    """`kars local` with a home of its own; needs no privileges and no network namespace."""
 
     def __init__(self, home):
         self.home = pathlib.Path(home)
-        self.environment = {**os.environ, "KARS_HOME": str(home)}
-        self.local = threading.local()
+        self.environment = {
+            "PATH": os.environ["PATH"], "HOME": str(home), "KARS_HOME": str(self.home / "kars"), "LANG": "C.UTF-8"}
+        self.connections = threading.local()
 
-    def kars(self, *words, check=True):
-        return subprocess.run([str(KARS), *words], env=self.environment, capture_output=True, text=True, timeout=60, check=check)
+    @property
+    def directory(self):
+        return self.home / "kars/cluster"
 
-    def start(self):
-        """Returns what `kars local start` says once the cluster serves."""
-        result = self.kars("local", "start", "--output", "json", check=False)
-        if result.returncode:
-            raise AssertionError(f"kars local start: exit {result.returncode}\n{result.stdout}{result.stderr}")
-        record = json.loads(result.stdout)
-        self.use(record["kubeconfig"])
-        return record
+    @property
+    def kubeconfig(self):
+        return self.directory / "kubeconfig"
 
-    def use(self, kubeconfig):
-        """Reads who the administrator is and where the server."""
-        self.kubeconfig = kubeconfig
-        config = json.loads(self.kars("local", "status", "--output", "json").stdout)
-        self.process = config["processId"] if "processId" in config else config["pid"]
-        self.url = urllib.parse.urlsplit(config["url"])
-        users = self.config()
-        context = ssl.create_default_context(cadata=base64.b64decode(users["clusters"][0]["cluster"]["certificate-authority-data"]).decode())
+    def __call__(self, *arguments, expect=0, timeout=60):
+        result = subprocess.run(
+            [KARS, "local", *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=self.environment, stdin=subprocess.DEVNULL)
+        assert expect is None or result.returncode == expect, f"kars local {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}"
+        return result
+
+    def json(self, *arguments, **options):
+        return json.loads(self(*arguments, "--output", "json", **options).stdout)
+
+    # Requests as administrator, between `start` and `stop`.
+
+    def start(self, *options):
+        """Returns once the cluster serves and `call` knows where."""
+        status = self.json("start", *options)
+        self.process, self.url = status["pid"], urllib.parse.urlsplit(status["url"])
+        config = json.loads(self.kubeconfig.read_text())
+        authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+        user = config["users"][0]["user"]
+        self.context = ssl.create_default_context(cadata=authority)
         with tempfile.NamedTemporaryFile() as certificate:
-            user = users["users"][0]["user"]
             certificate.write(base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"]))
             certificate.flush()
-            context.load_cert_chain(certificate.name)
-        self.context = context
-        self.local = threading.local()
-
-    def config(self):
-        return json.loads(pathlib.Path(self.kubeconfig).read_text())
-
-    def kill(self):
-        """`kill -9` of the cluster's process."""
-        os.kill(self.process, signal.SIGKILL)
+            self.context.load_cert_chain(certificate.name)
+        self.connections = threading.local()
+        return status
 
     def stop(self):
-        self.kars("local", "stop")
+        self("stop", expect=None)
+
+    def kill(self):
+        """`kill -9` of the cluster's process; returns when it is gone."""
+        process = os.pidfd_open(self.process)
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        select.select([process], [], [], 10)
+        os.close(process)
 
     def connection(self, timeout=30):
         return http.client.HTTPSConnection(self.url.hostname, self.url.port, timeout=timeout, context=self.context)
 
     def call(self, method, path, body=None, content_type="application/json"):
-        """One request on this thread's connection; returns the object, raises `Failed` or OSError."""
-        if getattr(self.local, "connection", None) is None:
-            self.local.connection = self.connection()
+        """One request on this thread's connection; returns the object, raises `Failed` or what the connection raises."""
+        connection = getattr(self.connections, "own", None) or self.connection()
+        self.connections.own = connection
         try:
-            self.local.connection.request(
-                method, path, body=json.dumps(body) if body is not None else None, headers={"Content-Type": content_type})
-            response = self.local.connection.getresponse()
+            connection.request(method, path, body=json.dumps(body) if body is not None else None, headers={"Content-Type": content_type})
+            response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException):
-            self.local.connection.close()
-            self.local.connection = None
+            connection.close()
+            self.connections.own = None
             raise
         value = json.loads(text) if text else None
         if response.status >= 300:

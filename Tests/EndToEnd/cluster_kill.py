@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, Failed
+from cluster import Failed, LocalCluster
 
 PATH = "/api/v1/namespaces/default/configmaps"
 WRITERS = 4
@@ -92,7 +92,7 @@ def main():
     parser.add_argument("--home")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        run(Cluster(arguments.home or temporary), arguments.rounds, random.Random(arguments.seed))
+        run(LocalCluster(arguments.home or temporary), arguments.rounds, random.Random(arguments.seed))
 
 
 def run(cluster, rounds, chance):

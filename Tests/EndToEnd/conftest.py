@@ -14,6 +14,8 @@ import uuid
 
 import pytest
 
+from cluster import LocalCluster
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 KARS = pathlib.Path(os.environ.get("KARS_UNDER_TEST", ROOT / ".build/release/kars"))
@@ -158,31 +160,6 @@ def kars(internet, tmp_path_factory):
     command = Kars(internet, tmp_path_factory.mktemp("home"))
     yield command
     command.close()
-
-
-class LocalCluster:
-    """`kars local` with a home of its own; needs no privileges and no network namespace."""
-
-    def __init__(self, home):
-        self.home = home
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KARS_HOME": str(home / "kars"), "LANG": "C.UTF-8"}
-
-    @property
-    def directory(self):
-        return self.home / "kars/cluster"
-
-    @property
-    def kubeconfig(self):
-        return self.directory / "kubeconfig"
-
-    def __call__(self, *arguments, expect=0, timeout=60):
-        result = subprocess.run(
-            [KARS, "local", *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=self.environment, stdin=subprocess.DEVNULL)
-        assert expect is None or result.returncode == expect, f"kars local {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}"
-        return result
-
-    def json(self, *arguments, **options):
-        return json.loads(self(*arguments, "--output", "json", **options).stdout)
 
 
 @pytest.fixture

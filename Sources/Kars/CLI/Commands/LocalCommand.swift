@@ -42,6 +42,8 @@ struct LocalCommand: AsyncParsableCommand {
                 """)
         @OptionGroup var output: OutputOptions
         @Flag(help: "Serve in this process, with the log on standard output, until SIGTERM or SIGINT.") var foreground = false
+        @Flag(help: "API server and controllers only: pods stay pending, as on a cluster that has no node yet.")
+        var withoutNode = false
         @Option(help: "How much goes into the log: debug (a line for every request), info, warn, error.")
         var logLevel = LogLevelOption.info
 
@@ -51,12 +53,13 @@ struct LocalCommand: AsyncParsableCommand {
             do {
                 if foreground {
                     let log = Log(level: logLevel.level)
-                    return try await LocalServing(directory: directory, log: log).run { record in
+                    return try await LocalServing(directory: directory, hasNode: !withoutNode, log: log).run { record in
                         Terminal.note("the local cluster serves \(record.url); end it with Ctrl-C")
                     }
                 }
                 Terminal.note("starting the local cluster in \(directory.path)")
-                let (record, isNew) = try ClusterProcess(directory: directory).start(logLevel: logLevel.rawValue)
+                let (record, isNew) = try ClusterProcess(directory: directory).start(
+                    logLevel: logLevel.rawValue, hasNode: !withoutNode)
                 let spent = Instant.now().duration(since: started).wholeNanoseconds / 1_000_000
                 show(record, directory, isNew ? "ready after \(spent) ms" : "it was running already")
             } catch let error as CommandFailure {

@@ -19,7 +19,7 @@ struct ClusterProcess: Sendable {
     /// Returns once the cluster serves, with where; one that serves already is left as it is. Blocking.
     ///
     /// - Parameter limit: for a machine that is very slow; the cluster is ended when it needs longer.
-    func start(logLevel: String = "info", within limit: Duration = .seconds(60)) throws -> (
+    func start(logLevel: String = "info", hasNode: Bool = true, within limit: Duration = .seconds(60)) throws -> (
         record: ClusterDirectory.Record, isNew: Bool
     ) {
         if let record = try directory.running() { return (record, false) }
@@ -35,9 +35,9 @@ struct ClusterProcess: Sendable {
         let log = try StageError.check(
             open(directory.logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600), "opening \(directory.logPath)")
         defer { close(log) }
-        let words = CStrings([
-            "kars", "local", "serve", "--directory", directory.path, "--log-level", logLevel, "--ready-descriptor", "4",
-        ])
+        let words = CStrings(
+            ["kars", "local", "serve", "--directory", directory.path, "--log-level", logLevel, "--ready-descriptor", "4"]
+                + (hasNode ? [] : ["--without-node"]))
         let environment = CStrings(["PATH=\(Programs.path)"])
         let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, null, ready[1]])
         let failure = errno

@@ -11,12 +11,14 @@ final class LocalCluster: Sendable {
     private let server: APIServer
     private let group: EventLoopGroup
     private let executable: String
+    private let hasNode: Bool
     private let log: Log
 
     /// Opens what the directory holds, or begins it. Blocking. The caller has claimed the directory.
-    init(_ directory: ClusterDirectory, executable: String = HiddenStage.executable(), log: Log) throws {
+    init(_ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true, log: Log) throws {
         self.directory = directory
         self.executable = executable
+        self.hasNode = hasNode
         self.log = log
         identity = try ClusterIdentity(
             directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
@@ -40,15 +42,16 @@ final class LocalCluster: Sendable {
                 with: client, missingFrom: StoreReader(store: store), addresses: try ClusterAddresses())
             let context = ClusterPartContext(
                 client: client, directory: directory, executable: executable, group: group, log: log)
-            let node = try ClusterNode(context, apiServer: address)
-            server.attach(node.agent.subresources)
+            let node = hasNode ? try ClusterNode(context, apiServer: address) : nil
+            if let node { server.attach(node.agent.subresources) }
             let controllers = ClusterControllers(
                 manager: ControllerManager(
                     client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self), log: log))
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
-            try await Self.run([controllers, node], until: end, log)
+            let parts: [any ClusterPart] = node.map { [controllers, $0] } ?? [controllers]
+            try await Self.run(parts, until: end, log)
         } catch {
             failure = error
         }

@@ -13,6 +13,7 @@ struct LocalServeCommand: AsyncParsableCommand {
 
     @Option var directory: String
     @Option var logLevel = LogLevelOption.info
+    @Flag var withoutNode = false
     /// Where `kars local start` waits for one JSON object: where the cluster serves, or why it does not.
     @Option var readyDescriptor: Int32
 
@@ -20,7 +21,7 @@ struct LocalServeCommand: AsyncParsableCommand {
         let log = Log(level: logLevel.level)
         let descriptor = readyDescriptor
         do {
-            try await LocalServing(directory: ClusterDirectory(path: directory), log: log).run { record in
+            try await LocalServing(directory: ClusterDirectory(path: directory), hasNode: !withoutNode, log: log).run { record in
                 try Self.answer(record.json, to: descriptor)
             }
         } catch {
@@ -40,6 +41,7 @@ struct LocalServeCommand: AsyncParsableCommand {
 /// The cluster in this process, until a signal ends it.
 struct LocalServing: Sendable {
     let directory: ClusterDirectory
+    var hasNode = true
     let log: Log
 
     func run(ready: @escaping @Sendable (ClusterDirectory.Record) throws -> Void) async throws {
@@ -47,7 +49,7 @@ struct LocalServing: Sendable {
         let claim = try directory.claim()
         defer { withExtendedLifetime(claim) {} }
         let signals = try SignalWaiter()
-        let cluster = try LocalCluster(directory, log: log)
+        let cluster = try LocalCluster(directory, hasNode: hasNode, log: log)
         try await cluster.run(ready: ready, until: { _ = await signals.next() })
     }
 }

@@ -110,7 +110,7 @@ extension ObjectRequest {
 extension ServedResource {
     /// What an object of a built-in kind shows before anything is said, which nobody owns as such. Nil for custom kinds,
     /// which have nothing then.
-    fileprivate var blank: JSONObject? {
+    var blank: JSONObject? {
         guard let type else { return nil }
         var blank = APIDecoder.blank(type)
         blank["kind"] = .string(description.kind)

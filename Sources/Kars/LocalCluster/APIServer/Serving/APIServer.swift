@@ -137,7 +137,13 @@ final class APIServer: HTTPHandler, Sendable {
         let decoded = try decoder.decode(body, type)
         var info = request.info
         info.isDryRun = options.isDryRun
-        let answer = try await virtual.create(decoded.object, info)
+        var object = decoded.object
+        FieldManagement.update(
+            &object, from: request.resource.blank,
+            manager: options.fieldManager ?? WriteParameters.manager(from: request.userAgent), schema: request.resource.schema,
+            now: info.now)
+        var answer = try await virtual.create(object, info)
+        answer.metadata["managedFields"] = object.metadata["managedFields"]
         try await exchange.answer(
             APIAnswer(status: 201, .object(ServedObject(answer, request.resource)), warnings: decoded.warnings))
     }
