@@ -2,15 +2,15 @@ import KarsCore
 import Testing
 
 @Suite struct `Policy files in JSON` {
-    static func policy(_ text: String) throws(PolicyFileError) -> InferencePolicy {
-        try InferencePolicy(parsing: Array(text.utf8))
+    static func policy(_ text: String) throws(PolicyFileError) -> InferenceRules {
+        try InferenceRules(parsing: Array(text.utf8))
     }
 
     @Test func `what happens to findings in answers is read, and a word that is not known is an error`() throws {
         let policy = try Self.policy(#"{"outputScan":{"credentials":"block","injection":"off"}}"#)
         #expect(policy.output == OutputPolicy(credentials: .block, injection: .off, exfiltration: .observe))
         #expect(try Self.policy(policy.json.description) == policy)
-        #expect(InferencePolicy().json["outputScan"] == nil)
+        #expect(InferenceRules().json["outputScan"] == nil)
         for text in [#"{"outputScan":{"credentials":"blok"}}"#, #"{"outputScan":{"injection":"redact"}}"#, #"{"outputScan":1}"#] {
             #expect(throws: PolicyFileError.self) { try Self.policy(text) }
         }
@@ -36,7 +36,7 @@ import Testing
         "{}", #"{"tokenBudget":null,"contentSafety":null,"modelPreference":null}"#, #"{"tokenBudget":{"dailyTokens":0}}"#,
     ])
     func `what is absent limits nothing`(text: String) throws {
-        #expect(try Self.policy(text) == InferencePolicy())
+        #expect(try Self.policy(text) == InferenceRules())
     }
 
     @Test(arguments: [
@@ -78,13 +78,13 @@ import Testing
             {"schemaVersion":1,"approvalName":"pip","sandbox":"x","hosts":[{"host":"pypi.org","port":443}],"reason":"r",
              "effectiveAt":"2026-01-02T03:04:05Z","expiresAt":"2026-01-02T04:04:05Z"}
             """#
-        let approval = try EgressApproval(parsing: Array(text.utf8), file: "approval-pip.json")
+        let approval = try EgressGrant(parsing: Array(text.utf8), file: "approval-pip.json")
         #expect(approval.name == "pip")
         #expect(approval.rules.map(\.host) == ["pypi.org"])
         #expect(approval.expiresAt.duration(since: approval.effectiveAt) == .seconds(3_600))
         for member in ["approvalName", "effectiveAt", "expiresAt", "hosts", "schemaVersion"] {
             #expect(throws: PolicyFileError.self) {
-                try EgressApproval(parsing: Array(text.replacing("\"\(member)\"", with: "\"x\"").utf8), file: "a")
+                try EgressGrant(parsing: Array(text.replacing("\"\(member)\"", with: "\"x\"").utf8), file: "a")
             }
         }
     }

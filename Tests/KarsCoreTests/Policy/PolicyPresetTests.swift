@@ -31,8 +31,8 @@ import Testing
         #expect(rules.map(\.host) == preset.hosts)
         #expect(rules.allSatisfy { $0.port == 443 })
         let policy = preset.inferencePolicy(limits: TokenLimits(daily: 5_000))
-        #expect(try InferencePolicy(parsing: policy.json.encoded()) == policy)
-        #expect(try InferencePolicy(parsing: preset.inferencePolicy().json.encoded()).limits == .none)
+        #expect(try InferenceRules(parsing: policy.json.encoded()) == policy)
+        #expect(try InferenceRules(parsing: preset.inferencePolicy().json.encoded()).limits == .none)
     }
 
     @Test(arguments: PolicyPreset.allCases)

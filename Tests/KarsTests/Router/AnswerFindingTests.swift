@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct `Findings in answers` {
     private func with(
-        _ backend: any ModelBackend, inference: InferencePolicy = InferencePolicy(), _ body: (RouterFixture) async throws -> Void
+        _ backend: any ModelBackend, inference: InferenceRules = InferenceRules(), _ body: (RouterFixture) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
             try await body(RouterFixture(directory, backend: backend, inference: inference))
@@ -59,7 +59,7 @@ import Testing
             #expect(answer.text.contains(text))
             #expect(try fixture.records.last == "flagged response_threat:imperative_phrasing")
         }
-        try await with(backend, inference: InferencePolicy(output: OutputPolicy(injection: .block))) { (fixture) async throws in
+        try await with(backend, inference: InferenceRules(output: OutputPolicy(injection: .block))) { (fixture) async throws in
             let answer = try await fixture.chat(body)
             #expect(answer.status == 403)
             #expect(answer.errorCode == "content_filter")
@@ -74,7 +74,7 @@ import Testing
         let backend = FakeBackend(#"{"choices":[{"index":0,"message":{"content":"upload to https://evil.example/"}}]}"#)
         try await withTemporaryDirectory { directory in
             let fixture = try RouterFixture(
-                directory, backend: backend, inference: InferencePolicy(output: OutputPolicy(exfiltration: .block)),
+                directory, backend: backend, inference: InferenceRules(output: OutputPolicy(exfiltration: .block)),
                 environment: ["KARS_SUPPRESS_EXFIL_URL": flag])
             let answer = try await fixture.chat(`Chat route`.question)
             #expect(answer.status == (flag == "1" ? 200 : 403))

@@ -17,7 +17,7 @@ import Testing
     static let usage = #"{"choices":[],"usage":{"total_tokens":42}}"#
 
     private func with(
-        _ backend: any ModelBackend, profile: PolicyProfile = .allowing("*"), inference: InferencePolicy = InferencePolicy(),
+        _ backend: any ModelBackend, profile: PolicyProfile = .allowing("*"), inference: InferenceRules = InferenceRules(),
         environment: [String: String] = [:], _ body: (RouterFixture) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
@@ -67,7 +67,7 @@ import Testing
         let backend = FakeBackend(Self.reply)
         try await with(
             backend, profile: .allowing("inference:chat_completions:chosen"),
-            inference: InferencePolicy(models: ["chosen"])
+            inference: InferenceRules(models: ["chosen"])
         ) { (fixture) async throws in
             let answer = try await fixture.chat(Self.question)
             #expect(answer.status == 200)
@@ -295,8 +295,8 @@ import Testing
 }
 
 @Suite struct `Chat route and content safety` {
-    static let floor = InferencePolicy(contentSafety: ContentSafetyFloor(ceilings: [.hate: .low]))
-    static let shields = InferencePolicy(contentSafety: ContentSafetyFloor(requiresPromptShields: true))
+    static let floor = InferenceRules(contentSafety: ContentSafetyFloor(ceilings: [.hate: .low]))
+    static let shields = InferenceRules(contentSafety: ContentSafetyFloor(requiresPromptShields: true))
     static let shielded =
         #"{"choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"jailbreak":{"filtered":false,"detected":false},"indirect_attack":{"filtered":false,"detected":false}}}]}"#
     static let text = #"{"choices":[{"index":0,"delta":{"content":"hi"}}]}"#
@@ -304,7 +304,7 @@ import Testing
         #"{"choices":[{"index":0,"delta":{"content":"x"},"content_filter_results":{"hate":{"filtered":false,"severity":"medium"}}}]}"#
 
     private func answer(
-        _ backend: FakeBackend, _ policy: InferencePolicy, streamed: Bool, _ check: (FakeAnswer, [String]) throws -> Void
+        _ backend: FakeBackend, _ policy: InferenceRules, streamed: Bool, _ check: (FakeAnswer, [String]) throws -> Void
     ) async throws {
         try await withTemporaryDirectory { directory in
             let fixture = try RouterFixture(directory, backend: backend, inference: policy)
@@ -349,7 +349,7 @@ import Testing
     @Test func `a provider's own refusal carries the decision headers`() async throws {
         let body =
             #"{"error":{"code":"content_filter","message":"m","innererror":{"content_filter_result":{"jailbreak":{"filtered":true,"detected":true}}}}}"#
-        try await answer(FakeBackend(status: 400, body), InferencePolicy(), streamed: false) { answer, records in
+        try await answer(FakeBackend(status: 400, body), InferenceRules(), streamed: false) { answer, records in
             #expect(answer.status == 400)
             #expect(answer.headers["x-kars-decision"] == "blocked")
             #expect(answer.headers["x-kars-decision-reason"]?.contains("jailbreak") == true)

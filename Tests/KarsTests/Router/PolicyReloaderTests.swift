@@ -8,9 +8,9 @@ import Testing
 @Suite struct `Policy reloader` {
     private final class Egress: EgressPolicySink {
         let baseline = Mutex<[EgressRule]?>([])
-        let approvals = Mutex<[EgressApproval]>([])
+        let approvals = Mutex<[EgressGrant]>([])
         func replace(baseline: [EgressRule]?) { self.baseline.withLock { $0 = baseline } }
-        func replace(approvals: [EgressApproval]) { self.approvals.withLock { $0 = approvals } }
+        func replace(approvals: [EgressGrant]) { self.approvals.withLock { $0 = approvals } }
         func replace(blockList: BlockList) {}
         func mergedDocument(at now: UTCTime) -> [UInt8] {
             let approved = approvals.withLock { $0 }.filter { $0.isActive(at: now) }.flatMap(\.rules)

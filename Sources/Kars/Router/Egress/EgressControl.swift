@@ -92,7 +92,7 @@ final class EgressControl: Sendable {
 
     /// nil: no allow list is mounted, and nothing is permitted.
     func replace(baseline: [EgressRule]?) { change { $0.baseline = baseline } }
-    func replace(approvals: [EgressApproval]) { change { $0.approvals = approvals } }
+    func replace(approvals: [EgressGrant]) { change { $0.approvals = approvals } }
     func replace(blockList: BlockList) { change { $0.blockList = blockList } }
 
     private func change(_ body: (inout EgressPolicy.Sources) -> Void) {

@@ -147,10 +147,10 @@ final class PolicyReloader: Sendable {
             return (digest, profile.warnings.map(\.description))
         case .inference:
             guard let file = files.first else {
-                store.replace(inference: InferencePolicy(), digest: nil)
+                store.replace(inference: InferenceRules(), digest: nil)
                 return (nil, [])
             }
-            let policy = try InferencePolicy(parsing: file.bytes, file: file.name)
+            let policy = try InferenceRules(parsing: file.bytes, file: file.name)
             let digest = PolicyDigest(name: PolicyDigest.Name.inferencePolicy, body: file.bytes).description
             store.replace(inference: policy, digest: digest)
             return (digest, policy.warnings)
@@ -163,11 +163,11 @@ final class PolicyReloader: Sendable {
             return (PolicyDigest(name: PolicyDigest.Name.egressAllowlist, body: file.bytes).description, [])
         case .approvals:
             // One approval that cannot be read does not take the others away, but it is told.
-            var approvals: [EgressApproval] = []
+            var approvals: [EgressGrant] = []
             var problems: [String] = []
             for file in files {
                 do {
-                    approvals.append(try EgressApproval(parsing: file.bytes, file: file.name))
+                    approvals.append(try EgressGrant(parsing: file.bytes, file: file.name))
                 } catch {
                     problems.append("\(error)")
                 }
@@ -202,7 +202,7 @@ final class PolicyReloader: Sendable {
 protocol EgressPolicySink: Sendable {
     /// nil: no allow list is mounted.
     func replace(baseline: [EgressRule]?)
-    func replace(approvals: [EgressApproval])
+    func replace(approvals: [EgressGrant])
     func replace(blockList: BlockList)
     /// Allow list and approvals in force at `now`, in canonical form.
     func mergedDocument(at now: UTCTime) -> [UInt8]

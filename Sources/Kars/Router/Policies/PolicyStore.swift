@@ -7,10 +7,10 @@ final class EnforcedPolicy: Sendable {
     let engine: PolicyEngine
     /// Digest of the profile files in force; nil while none could be loaded, and then everything is denied.
     let profileDigest: String?
-    let inference: InferencePolicy
+    let inference: InferenceRules
     let inferenceDigest: String?
 
-    init(engine: PolicyEngine, profileDigest: String?, inference: InferencePolicy, inferenceDigest: String?) {
+    init(engine: PolicyEngine, profileDigest: String?, inference: InferenceRules, inferenceDigest: String?) {
         self.engine = engine
         self.profileDigest = profileDigest
         self.inference = inference
@@ -26,7 +26,7 @@ final class EnforcedPolicy: Sendable {
 
     static func denyingAll(because reason: String) -> EnforcedPolicy {
         EnforcedPolicy(
-            engine: .denyingAll(because: reason), profileDigest: nil, inference: InferencePolicy(), inferenceDigest: nil)
+            engine: .denyingAll(because: reason), profileDigest: nil, inference: InferenceRules(), inferenceDigest: nil)
     }
 }
 
@@ -48,7 +48,7 @@ final class PolicyStore: Sendable {
     }
 
     /// Replaces the inference policy, leaving the profile as it is.
-    func replace(inference: InferencePolicy, digest: String?) {
+    func replace(inference: InferenceRules, digest: String?) {
         state.withLock {
             $0 = EnforcedPolicy(
                 engine: $0.engine, profileDigest: $0.profileDigest, inference: inference, inferenceDigest: digest)

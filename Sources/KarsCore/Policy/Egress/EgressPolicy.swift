@@ -16,7 +16,7 @@ package struct EgressPolicy: Sendable {
         package var mode: Mode
         /// The allowlist; nil when none could be loaded, which in strict mode closes everything, approvals included.
         package var baseline: [EgressRule]?
-        package var approvals: [EgressApproval]
+        package var approvals: [EgressGrant]
         /// Granted by the operator at run time.
         package var granted: [EgressRule]
         /// Denied by the operator at run time, on every port; wins over every grant, also in learn mode.
@@ -25,7 +25,7 @@ package struct EgressPolicy: Sendable {
         package var blockList: BlockList?
 
         package init(
-            mode: Mode = .strict, baseline: [EgressRule]?, approvals: [EgressApproval] = [], granted: [EgressRule] = [],
+            mode: Mode = .strict, baseline: [EgressRule]?, approvals: [EgressGrant] = [], granted: [EgressRule] = [],
             denied: [EgressRule.Pattern] = [], blockList: BlockList? = nil
         ) {
             self.mode = mode
@@ -52,7 +52,7 @@ package struct EgressPolicy: Sendable {
     private struct Grant: Sendable {
         let rule: String
         /// Of the approval it comes from; nil for rules that last.
-        let approval: EgressApproval?
+        let approval: EgressGrant?
     }
 
     package init(_ sources: Sources) {
@@ -89,7 +89,7 @@ package struct EgressPolicy: Sendable {
         if let rule = denials.first(host, port: nil, where: { _ in true }) {
             return .refuse(Self.refusal(rule, "\(destination) is not in allowlist: the operator denied it"))
         }
-        var expired: EgressApproval?
+        var expired: EgressGrant?
         let grant = grants.first(host, port: port) { grant in
             guard let approval = grant.approval, !approval.isActive(at: now) else { return true }
             if approval.expiresAt <= now { expired = approval }
@@ -147,7 +147,7 @@ extension EgressPolicy {
         return Set(baseline + sources.approvals.filter { $0.isActive(at: now) }.flatMap(\.rules)).sorted()
     }
 
-    /// The bytes under the `EgressApproval` digest (spec/router 16.8), to be hashed under the name `merged-allowlist.json`.
+    /// The bytes under the `EgressGrant` digest (spec/router 16.8), to be hashed under the name `merged-allowlist.json`.
     package func mergedDocument(at now: UTCTime) -> [UInt8] { EgressRule.document(mergedRules(at: now)) }
 }
 

@@ -68,8 +68,8 @@ extension EgressRule: CustomStringConvertible, Comparable {
     package static func < (a: Self, b: Self) -> Bool { (a.host, a.port) < (b.host, b.port) }
 }
 
-/// A temporary grant on top of the allowlist (an `EgressApproval`), as its file says it.
-package struct EgressApproval: Equatable, Sendable {
+/// A temporary grant on top of the allowlist (an `EgressGrant`), as its file says it.
+package struct EgressGrant: Equatable, Sendable {
     package var name: String
     package var rules: [EgressRule]
     package var effectiveAt: UTCTime

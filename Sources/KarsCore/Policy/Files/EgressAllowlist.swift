@@ -47,7 +47,7 @@ package enum EgressAllowlist {
     }
 }
 
-extension EgressApproval {
+extension EgressGrant {
     package static let maxFileBytes = 1 << 20
 
     /// Reads an `approval-*.json` file (spec/router 3).

@@ -50,8 +50,8 @@ package enum PolicyPreset: String, CaseIterable, Sendable {
     }
 
     /// The inference policy with `limits` in it.
-    package func inferencePolicy(limits: TokenLimits = .none) -> InferencePolicy {
-        var policy = InferencePolicy(limits: limits, displayName: rawValue)
+    package func inferencePolicy(limits: TokenLimits = .none) -> InferenceRules {
+        var policy = InferenceRules(limits: limits, displayName: rawValue)
         if self == .azure {
             // Azure annotates every answer. Shields depend on the deployment's filter, so they are left to the operator.
             for category in SafetyCategory.allCases { policy.contentSafety.ceilings[category] = .medium }

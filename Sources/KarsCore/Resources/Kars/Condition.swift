@@ -30,7 +30,7 @@ package struct Condition: SchemaRecord {
 
 extension [Condition] {
     /// As a field: a list whose entries several writers may own, each by its `type`.
-    package static func field<Record>(_ place: WritableKeyPath<Record, [Condition]> & Sendable) -> SchemaField<Record> {
+    package static func field<Record>(_ place: FieldPlace<Record, [Condition]>) -> SchemaField<Record> {
         .collection("conditions", place, "The present state, one aspect each.") { $0.with(\.listType, .map(keys: ["type"])) }
     }
 

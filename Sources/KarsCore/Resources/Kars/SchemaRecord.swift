@@ -63,7 +63,7 @@ package struct SchemaField<Record>: Sendable {
 
     /// A field that must be given. `refine` adds keywords to the schema of the value's type.
     package static func required<Value: SchemaValue>(
-        _ name: String, _ place: WritableKeyPath<Record, Value> & Sendable, _ description: String,
+        _ name: String, _ place: FieldPlace<Record, Value>, _ description: String,
         _ refine: (StructuralSchema) -> StructuralSchema = { $0 }
     ) -> SchemaField {
         SchemaField(
@@ -74,7 +74,7 @@ package struct SchemaField<Record>: Sendable {
 
     /// A field that may be absent, which is something else than any of its values.
     package static func optional<Value: SchemaValue>(
-        _ name: String, _ place: WritableKeyPath<Record, Value?> & Sendable, _ description: String,
+        _ name: String, _ place: FieldPlace<Record, Value?>, _ description: String,
         _ refine: (StructuralSchema) -> StructuralSchema = { $0 }
     ) -> SchemaField {
         SchemaField(
@@ -85,7 +85,7 @@ package struct SchemaField<Record>: Sendable {
 
     /// A field whose absence means what a fresh record holds there; the definition fills that in.
     package static func defaulted<Value: SchemaValue>(
-        _ name: String, _ place: WritableKeyPath<Record, Value> & Sendable, _ description: String,
+        _ name: String, _ place: FieldPlace<Record, Value>, _ description: String,
         _ refine: (StructuralSchema) -> StructuralSchema = { $0 }
     ) -> SchemaField where Record: SchemaRecord {
         SchemaField(
@@ -98,7 +98,7 @@ package struct SchemaField<Record>: Sendable {
 
     /// A list or a map whose absence means that it is empty; nothing is filled in, and an empty one is not written.
     package static func collection<Value: SchemaValue & Collection>(
-        _ name: String, _ place: WritableKeyPath<Record, Value> & Sendable, _ description: String,
+        _ name: String, _ place: FieldPlace<Record, Value>, _ description: String,
         _ refine: (StructuralSchema) -> StructuralSchema = { $0 }
     ) -> SchemaField {
         SchemaField(
@@ -107,3 +107,6 @@ package struct SchemaField<Record>: Sendable {
             write: { $0[keyPath: place].isEmpty ? nil : $0[keyPath: place].json })
     }
 }
+
+/// Where a record keeps the value of a field.
+package typealias FieldPlace<Record, Value> = any WritableKeyPath<Record, Value> & Sendable

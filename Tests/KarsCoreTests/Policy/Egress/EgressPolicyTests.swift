@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func `without an allowlist nothing is permitted, not even by an approval`() throws {
-        let approval = EgressApproval(
+        let approval = EgressGrant(
             name: "a", rules: Self.rules("x.example"), effectiveAt: Self.now, expiresAt: Self.now.advanced(by: .seconds(60)))
         let policy = EgressPolicy(.init(baseline: nil, approvals: [approval], granted: Self.rules("y.example")))
         #expect(refusedBy(try decide(policy, "x.example")) == "egress:no-allowlist")
@@ -56,7 +56,7 @@ import Testing
 
     @Test func `an approval holds from its start to its end`() throws {
         let end = Self.now.advanced(by: .seconds(60))
-        let approval = EgressApproval(name: "deploy", rules: Self.rules("x.example:8443"), effectiveAt: Self.now, expiresAt: end)
+        let approval = EgressGrant(name: "deploy", rules: Self.rules("x.example:8443"), effectiveAt: Self.now, expiresAt: end)
         let policy = EgressPolicy(.init(baseline: [], approvals: [approval]))
         #expect(
             refusedBy(try decide(policy, "x.example:8443", now: Self.now.advanced(by: .seconds(-1)))) == "egress:default-deny")
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func `a lasting rule wins over an expired approval of the same host`() throws {
-        let approval = EgressApproval(
+        let approval = EgressGrant(
             name: "old", rules: Self.rules("x.example"), effectiveAt: UTCTime(seconds: 0), expiresAt: UTCTime(seconds: 1))
         let policy = EgressPolicy(.init(baseline: Self.rules("*.example"), approvals: [approval]))
         #expect(try decide(policy, "x.example") == .allow(rule: "egress:allowlist:*.example:443"))

@@ -17,7 +17,7 @@ struct RouterFixture {
 
     init(
         _ directory: String, backend: any ModelBackend, profile: PolicyProfile = .allowing("*"),
-        inference: InferencePolicy = InferencePolicy(), environment: [String: String] = [:]
+        inference: InferenceRules = InferenceRules(), environment: [String: String] = [:]
     ) throws {
         self.directory = directory
         self.backend = backend

@@ -3,7 +3,7 @@
 ///
 /// Read leniently where a mistake costs nothing (an unknown severity, a bad fallback) and strictly where leniency would open
 /// something: a token limit that is no number is an error, not "no limit".
-package struct InferencePolicy: Equatable, Sendable {
+package struct InferenceRules: Equatable, Sendable {
     package static let maxFileBytes = 1 << 20
     /// Longest deployment name, in bytes.
     package static let maxNameBytes = 256
@@ -47,7 +47,7 @@ package struct PolicyFileError: Error, Equatable, CustomStringConvertible {
     package var description: String { "\(file): \(reason)" }
 }
 
-extension InferencePolicy {
+extension InferenceRules {
     package init(parsing bytes: [UInt8], file: String = PolicyDigest.Name.inferencePolicy) throws(PolicyFileError) {
         let json = try PolicyFileError.object(bytes, file: file, maxBytes: Self.maxFileBytes)
         self.init()
