@@ -23,7 +23,8 @@ def test_its_answers_are_those_of_a_real_api_server(fresh_cluster):
         path.write_bytes(data)
         arguments += [f"--{name}", path]
     result = subprocess.run(
-        [sys.executable, HERE / "replay.py", HERE / "recordings/kubeapi.jsonl", "--fast", "--min-percent", "85", *arguments], capture_output=True, text=True, timeout=600)
+        [sys.executable, HERE / "replay.py", HERE / "recordings/kubeapi.jsonl", "--min-percent", "95", *arguments],
+        capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

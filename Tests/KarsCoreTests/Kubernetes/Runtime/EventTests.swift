@@ -128,6 +128,20 @@ private func note(_ text: String, reason: String = "Failed", about object: JSONO
         }
     }
 
+    @Test func `the fields of Events are whose the recorder says`() async throws {
+        let cluster = FakeCluster()
+        let recorder = EventRecorder(
+            through: cluster, controller: "kars.azure.com/test", instance: "i", fieldManager: "m", time: ManualClock())
+        try await running(recorder) {
+            recorder.tell(note("x"))
+            recorder.tell(note("x"))
+            await cluster.wait { $0.objects(.events).first?["series"]?["count"] == 2 }
+        }
+        let writes = cluster.requests.filter { $0.verb == .create || $0.verb == .patch(.merge) }
+        #expect(writes.count == 2)
+        #expect(writes.allSatisfy { request in request.query.contains { $0.name == "fieldManager" && $0.value == "m" } })
+    }
+
     @Test func `a busy server is asked again, and one that refuses costs the Event only`() async throws {
         let calls = Watched(0)
         let cluster = FakeCluster { _ in

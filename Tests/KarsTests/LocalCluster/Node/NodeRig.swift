@@ -71,7 +71,7 @@ struct NodeRig: Sendable {
         let node = try NodeAgent(
             client: client, group: APIServerFixture.group, nodeName: Self.nodeName, directory: directory,
             executable: BuiltProduct.kars, network: network, machine: machine, log: .silent)
-        late.subresources.withLock { $0 = node.subresources }
+        late.subresources.withLock { $0 = node.serving.subresources }
         // Bridges to what is stopped from within `body`.
         let running = Task { [network, client] in
             guard let network else { return try await node.run() }

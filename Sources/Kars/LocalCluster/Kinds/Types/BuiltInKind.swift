@@ -27,6 +27,7 @@ protocol BuiltInKind: ResourceStrategy {
 extension BuiltInKind {
     var hasStatus: Bool { false }
     var countsGenerations: Bool { false }
+    var statusCarriesMetadata: Bool { true }
 
     func complete(_ object: inout JSONObject) {}
     func initialStatus(of object: JSONObject) -> JSON { [:] }
