@@ -140,7 +140,7 @@ struct ServiceAccountTokens: Sendable {
             throw .notFound(resource, name: name)
         }
         let uid = object.uid ?? ""
-        if let wanted = reference["uid"]?.stringValue, wanted != uid {
+        if let wanted = reference["uid"]?.stringValue, !wanted.isEmpty, wanted != uid {
             throw .conflict(
                 resource, name: name,
                 "the UID in the bound object reference (\(wanted)) does not match the UID in record. The object might have been deleted and then recreated"

@@ -47,6 +47,18 @@ private func note(_ text: String, reason: String = "Failed", about object: JSONO
         #expect(aggregator.take(note("x"), at: at(31), utc: utc) == expect(32))
     }
 
+    @Test func `the same note about another part of the object is another Event`() {
+        var aggregator = aggregator()
+        for part in ["spec.containers{a}", "spec.containers{b}"] {
+            var note = note("Container started", reason: "Started")
+            note.regarding["fieldPath"] = .string(part)
+            guard case .create = aggregator.take(note, at: start, utc: utc) else {
+                Issue.record("\(part) became no Event")
+                continue
+            }
+        }
+    }
+
     @Test func `after a long silence it is a new Event`() {
         var aggregator = aggregator()
         _ = aggregator.take(note("x"), at: start, utc: utc)

@@ -75,6 +75,8 @@ import Testing
             try tokens.issue(.read("{}"), for: ServiceAccountName(namespace: "golden", name: "absent"), now: Self.now)
         }
         #expect(absent?.message == #"serviceaccounts "absent" not found"#)
+        // As kubectl says it when no uid was named.
+        #expect(throws: Never.self) { try self.issue(#"{"boundObjectRef":{"kind":"Pod","name":"p","uid":""}}"#) }
         let foreign = #expect(throws: APIStatus.self) { try self.issue(#"{"boundObjectRef":{"kind":"Pod","name":"none"}}"#) }
         #expect(foreign?.code == 404)
         shelf.put(Self.pods, Self.pod(account: "other"))

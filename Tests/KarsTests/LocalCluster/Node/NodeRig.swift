@@ -35,11 +35,13 @@ struct NodeRig: Sendable {
     }
 
     static func run(
-        machine: PodMachine.Config = PodMachine.Config(), isNetworked: Bool = false,
+        machine: PodMachine.Config = PodMachine.Config(), isNetworked: Bool = false, below subdirectory: String = "",
         change: @escaping (inout APIServerParts) -> Void = { _ in },
         _ body: (NodeRig) async throws -> Void
     ) async throws {
-        try await withTemporaryDirectory { directory in
+        try await withTemporaryDirectory { base in
+            let directory = base + subdirectory
+            try Files.createDirectories(directory, mode: 0o700)
             let late = LateNode()
             try await APIServerFixture.run(
                 change: { parts in
