@@ -102,9 +102,9 @@ struct NodeRig: Sendable {
     /// Nothing of a test may go on.
     private func endEverything() async {
         for uid in (try? Files.entries(of: "\(directory)/pods")) ?? [] {
-            try? await LocalPod(directory: "\(directory)/pods/\(uid)", executable: BuiltProduct.kars).stop(grace: .zero)
+            _ = try? await LocalPod(directory: "\(directory)/pods/\(uid)", executable: BuiltProduct.kars).stop(grace: .zero)
         }
-        if let memory = try? NodeMemory.open(for: directory) { try? Files.remove(memory) }
+        if let memory = try? NodeMemory.open(for: directory) { _ = try? Files.remove(memory) }
     }
 
     // MARK: - Pods
