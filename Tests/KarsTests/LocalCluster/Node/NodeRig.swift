@@ -39,6 +39,8 @@ struct NodeRig: Sendable {
         change: @escaping (inout APIServerParts) -> Void = { _ in },
         _ body: (NodeRig) async throws -> Void
     ) async throws {
+        // As the cluster's process does: the node writes to commands that may have ended.
+        SignalWaiter.ignoreBrokenPipes()
         try await withTemporaryDirectory { base in
             let directory = base + subdirectory
             try Files.createDirectories(directory, mode: 0o700)
