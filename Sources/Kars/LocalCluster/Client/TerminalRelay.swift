@@ -44,8 +44,8 @@ struct TerminalRelay {
         switch end {
         case .exit(let code): return code
         case .signal(let number):
-            // Whoever sent it sees that it was obeyed.
-            kill(getpid(), number)
+            // Whoever sent it sees that it was obeyed. Sent to this thread, it is delivered before `raise` returns (signal(7)).
+            raise(number)
             return 128 + number
         }
     }
