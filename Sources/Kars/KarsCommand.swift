@@ -27,8 +27,12 @@ struct KarsCommand: AsyncParsableCommand {
                 name: "Configuration",
                 subcommands: [EgressCommand.self, PolicyCommand.self, CredentialsCommand.self, ConfigCommand.self]),
             CommandGroup(name: "Evidence", subcommands: [AuditCommand.self]),
-            CommandGroup(name: "Roles", subcommands: [
-                    ControllerCommand.self, RouterCommand.self, EgressGuardCommand.self, AgentCommand.self, PlaceCommand.self,
+            CommandGroup(name: "Cluster", subcommands: [InstallCommand.self, UninstallCommand.self, ManifestsCommand.self]),
+            CommandGroup(
+                name: "Roles",
+                subcommands: [
+                    ControllerCommand.self, RouterCommand.self, EgressGuardCommand.self, AgentCommand.self,
+                    SeccompInstallerCommand.self, PlaceCommand.self,
                 ]),
         ])
 

@@ -216,9 +216,5 @@ extension GroupVersionResource {
     package static let resourceQuotas = GroupVersionResource(group: "", version: "v1", resource: "resourcequotas")
     package static let customResourceDefinitions = GroupVersionResource(
         group: "apiextensions.k8s.io", version: "v1", resource: "customresourcedefinitions")
-    package static let networkPolicies = GroupVersionResource(
-        group: "networking.k8s.io", version: "v1", resource: "networkpolicies")
-    package static let roleBindings = GroupVersionResource(
-        group: "rbac.authorization.k8s.io", version: "v1", resource: "rolebindings")
     package static let endpointSlices = GroupVersionResource(group: "discovery.k8s.io", version: "v1", resource: "endpointslices")
 }
