@@ -69,7 +69,10 @@ struct SandboxStatus {
 
     /// What stands in the way, in one word and a sentence; nil: nothing.
     private var obstacle: (reason: String, message: String, isPending: Bool)? {
-        if case .failed(let status) = outcome { return ("Failed", status.message, false) }
+        // Rights in a namespace that was just made reach every API server a moment later.
+        if case .failed(let status) = outcome {
+            return ("Failed", status.message, status.isTransient || (status.reason == .forbidden && !seen.hasAccess))
+        }
         if let problem = plan.problem { return (problem.reason, problem.message, problem.isPending) }
         if case .failed(let message) = workload { return ("Failed", message, false) }
         return nil
@@ -98,6 +101,7 @@ struct SandboxStatus {
     private var runtimeReady: Verdict {
         if plan.isOverlay { return (.false, "OverlayMode", Self.overlayMessage) }
         if plan.problem?.reason == "AdapterMissing", let problem = plan.problem { return (.false, problem.reason, problem.message) }
+        if let obstacle, seen.deployment == nil { return (.false, obstacle.reason, obstacle.message) }
         if isSuspended { return (.false, "SuspendedBySpec", "spec.suspended is true") }
         return workload == .available ? (.true, "Reconciled", "") : (.false, "Creating", waiting)
     }
