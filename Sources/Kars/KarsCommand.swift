@@ -30,7 +30,10 @@ struct KarsCommand: AsyncParsableCommand {
             CommandGroup(name: "Cluster", subcommands: [InstallCommand.self, UninstallCommand.self, ManifestsCommand.self]),
             CommandGroup(
                 name: "Roles",
-                subcommands: [RouterCommand.self, EgressGuardCommand.self, AgentCommand.self, SeccompInstallerCommand.self]),
+                subcommands: [
+                    ControllerCommand.self, RouterCommand.self, EgressGuardCommand.self, AgentCommand.self,
+                    SeccompInstallerCommand.self, PlaceCommand.self,
+                ]),
         ])
 
     /// Stages of the pod runner come first: they fork and change namespaces, which needs a process of one thread.

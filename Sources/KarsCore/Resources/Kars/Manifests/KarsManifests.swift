@@ -2,7 +2,7 @@
 package enum KarsManifests {
     /// The kinds of the group, as the reference lists them.
     package static let kinds: [KarsKind] = [
-        EgressApproval.definition, KarsSREAction.definition, KarsEval.definition, KarsAuthConfig.definition, KarsPairing.definition,
+        KarsSandbox.definition, EgressApproval.definition, KarsSREAction.definition, KarsEval.definition, KarsAuthConfig.definition, KarsPairing.definition,
     ]
 
     package static func part(_ part: ManifestPart, _ config: ManifestConfig = ManifestConfig()) -> [Manifest] {
