@@ -64,7 +64,7 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
         Row("window in words", false, ["appliesTo": labels, "rateLimit": ["window": "a day"]]),
         Row("negative rate", false, ["appliesTo": labels, "rateLimit": ["rps": -1]]),
     ])
-    fileprivate func `ToolPolicy`(row: Row) { check(KarsCore.ToolPolicy.self, row) }
+    fileprivate func `a tool policy is sound to both or to neither`(row: Row) { check(ToolPolicy.self, row) }
 
     @Test(arguments: [
         Row("least", true, ["appliesTo": [:]]), Row("nothing", false, [:]),
@@ -92,7 +92,7 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
                 "tokenBudget": ["dailyTokens": 1],
             ]),
     ])
-    fileprivate func `InferencePolicy`(row: Row) { check(KarsCore.InferencePolicy.self, row) }
+    fileprivate func `an inference policy is sound to both or to neither`(row: Row) { check(InferencePolicy.self, row) }
 
     @Test(arguments: [
         Row("whole", true, ["sandboxRef": ["name": "a"], "storeName": "s1", "scope": "agent_x"]),
@@ -105,7 +105,7 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
             "signed and said", false,
             ["sandboxRef": ["name": "a"], "scope": "x", "bundleRef": bundle("application/vnd.kars.memory-binding.v1+json")]),
     ])
-    fileprivate func `KarsMemory`(row: Row) { check(KarsCore.KarsMemory.self, row) }
+    fileprivate func `a memory is sound to both or to neither`(row: Row) { check(KarsMemory.self, row) }
 
     @Test(arguments: [
         Row("nothing", true, [:]), Row("development", true, ["url": "http://127.0.0.1:3000/mcp"]),
@@ -123,7 +123,7 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
             "signed and said", false,
             ["bundleRef": bundle("application/vnd.kars.mcp-server-bundle.v1+json"), "url": "https://a.b"]),
     ])
-    fileprivate func `McpServer`(row: Row) { check(KarsCore.McpServer.self, row) }
+    fileprivate func `a server of tools is sound to both or to neither`(row: Row) { check(McpServer.self, row) }
 
     static let key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     static let keys: JSON = [["kid": "k1", "alg": "EdDSA", "publicKeyB64u": .string(key)]]
@@ -169,7 +169,7 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
                 "federation": [["label": "c", "kind": "external", "endpointUrl": "https://c.example"]],
             ]),
     ])
-    fileprivate func `A2AAgent`(row: Row) { check(KarsCore.A2AAgent.self, row) }
+    fileprivate func `an agent is sound to both or to neither`(row: Row) { check(A2AAgent.self, row) }
 
     private static func edge(_ changes: KeyValuePairs<String, JSON>) -> JSON {
         var edge: JSONObject = [
@@ -194,7 +194,7 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
         Row("ends before it begins", false, graph(edge(["notAfter": 999]))), Row("ends", true, graph(edge(["notAfter": 1000]))),
         Row("short signature", false, graph(edge(["signature": "AAAA"]))),
     ])
-    fileprivate func `TrustGraph`(row: Row) { check(KarsCore.TrustGraph.self, row) }
+    fileprivate func `a graph is sound to both or to neither`(row: Row) { check(TrustGraph.self, row) }
 
     private static func grant(_ host: String, ttl: String = "PT2H", reason: String = "because") -> JSON {
         ["sandbox": "a", "hosts": [["host": .string(host)]], "reason": .string(reason), "ttl": .string(ttl)]
@@ -219,10 +219,10 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
                 // A trailing T says nothing and is harmless; both sides take it.
                 Row("ttl \($0)", $0 == "P1DT", grant("a.example", ttl: $0))
             } + ["P1D", "PT90M", "P1DT2H3M4S", "PT86400S"].map { Row("ttl \($0)", true, grant("a.example", ttl: $0)) })
-    fileprivate func `EgressApproval`(row: Row) { check(KarsCore.EgressApproval.self, row) }
+    fileprivate func `a grant is sound to both or to neither`(row: Row) { check(EgressApproval.self, row) }
 
     @Test func `a grant never changes`() {
-        let served = ServedKind(KarsCore.EgressApproval.definition)
+        let served = ServedKind(EgressApproval.definition)
         func object(_ ttl: String) -> JSONObject { ["metadata": ["name": "g"], "spec": Self.grant("a.example", ttl: ttl)] }
         #expect(served.admit(object("PT1H"), replacing: object("PT1H")).faults == [])
         #expect(!served.admit(object("PT9H"), replacing: object("PT1H")).faults.isEmpty)
@@ -230,8 +230,8 @@ private let labels: JSON = ["sandboxMatchLabels": ["a": "b"]]
 
     @Test func `names are short enough for labels`() {
         let spec: JSON = ["appliesTo": labels]
-        #expect(KarsCore.ToolPolicy.judge(spec, name: String(repeating: "a", count: 63)).server == [])
-        #expect(!KarsCore.ToolPolicy.judge(spec, name: String(repeating: "a", count: 64)).server.isEmpty)
+        #expect(ToolPolicy.judge(spec, name: String(repeating: "a", count: 63)).server == [])
+        #expect(!ToolPolicy.judge(spec, name: String(repeating: "a", count: 64)).server.isEmpty)
     }
 }
 
