@@ -67,7 +67,7 @@ class Operated:
     def phase(self, name):
         return (self.sandbox(name) or {}).get("status", {}).get("phase")
 
-    def wait_for(self, name, phase, seconds=90):
+    def wait_for(self, name, phase, seconds=240):
         try:
             wait_until(lambda: self.phase(name) == phase, seconds, f"phase {phase} of {name}")
         except AssertionError as failure:
@@ -213,12 +213,12 @@ def test_a_killed_controller_is_replaced_and_goes_on(operated, running):
     assert pathlib.Path(f"/proc/{process}/comm").read_text().strip() == "kars"
     os.kill(process, signal.SIGKILL)
     operated.declare("after")
-    operated.wait_for("after", "Running", 120)
+    operated.wait_for("after", "Running")
 
 
 def test_deleting_leaves_nothing(operated, running):
     operated.delete("first")
-    wait_until(lambda: operated.sandbox("first") is None, 60, "the end of the sandbox")
+    wait_until(lambda: operated.sandbox("first") is None, 120, "the end of the sandbox")
     assert operated.get("/api/v1/namespaces/kars-first") is None
     for path in ("/api/v1/pods", "/apis/apps/v1/deployments", "/api/v1/secrets", "/apis/rbac.authorization.k8s.io/v1/rolebindings"):
         assert not [item for item in operated.get(path)["items"] if item["metadata"].get("namespace") == "kars-first"]
