@@ -42,7 +42,8 @@ package struct KarsAuthConfig: KarsResource {
             .required("controller", \.controller, "Who the controller is to Entra."),
             .defaulted("meshAuthBackend", \.meshAuthBackend, "How agents prove themselves to the mesh."),
             .optional("meshAuthAudience", \.meshAuthAudience, "Audience of tokens for the mesh.") { $0.plainText(1...512) },
-            .collection("downstreamApis", \.downstreamApis, "APIs that tokens are fetched for, by a name of letters and digits.") {
+            .collection("downstreamApis", \.downstreamApis, "APIs that tokens are fetched for, by a name of letters and digits.")
+            {
                 $0.with(\.maxProperties, 32).ruled(.init(apiNameRule, message: apiNameMessage))
             },
             .collection("foundryRbac", \.foundryRbac, "Roles that each agent gets.") { $0.with(\.maxItems, 32).atomic() },
@@ -53,8 +54,9 @@ package struct KarsAuthConfig: KarsResource {
         /// What a server with this definition would refuse.
         package func faults() -> [ResourceError] {
             var faults = keywordFaults(at: "spec")
-            if controller.credentialMode == .managedIdentityImds, controller.managedIdentityClientId == nil
-                || controller.managedIdentityResourceId == nil
+            if controller.credentialMode == .managedIdentityImds,
+                controller.managedIdentityClientId == nil
+                    || controller.managedIdentityResourceId == nil
             {
                 faults.append(ResourceError("spec.controller", ControllerIdentity.needsIdentity))
             }

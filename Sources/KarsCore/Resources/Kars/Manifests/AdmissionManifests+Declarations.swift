@@ -153,7 +153,8 @@ extension AdmissionManifests {
                 "request.operation != 'CREATE' || (!object.spec.?a2a.?enabled.orValue(false) && !has(object.spec.upstreamCompatibility))",
                 "a child is neither published nor laid over another sandbox"),
             .init(
-                atMost { _ in "object.spec.?meshAuth == params.spec.?meshAuth" }, "a child proves itself to the mesh as its parent does"),
+                atMost { _ in "object.spec.?meshAuth == params.spec.?meshAuth" },
+                "a child proves itself to the mesh as its parent does"),
         ],
         parameterKind: "KarsSandbox")
 
