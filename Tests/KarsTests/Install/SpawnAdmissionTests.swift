@@ -155,6 +155,12 @@ import Testing
                 ["metadata": ["labels": ["kars.azure.com/role": "sre"]]])
             #expect(await cluster.refusal(as: "dave", relabel)?.code == 403)
             #expect(await cluster.refusal(as: nil, creating: Self.sandboxes, try sandbox("sre", role: "sre")) == nil)
+            let opened = KubernetesRequest.patch(
+                .merge, Self.sandboxes, namespace: "kars-system", name: "planner",
+                ["metadata": ["labels": ["kars.azure.com/dev-only": "true"]]])
+            #expect(
+                await cluster.refusal(as: "dave", opened)?.message.contains("for development from its creation or not at all")
+                    == true)
         }
     }
 
