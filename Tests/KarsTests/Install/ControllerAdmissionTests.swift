@@ -8,7 +8,7 @@ import Testing
     static let controller = InstalledCluster.controller
 
     @Test func `the controller makes, changes and removes namespaces of sandboxes only`() async throws {
-        try await InstalledCluster.run([.definitions, .access, .admission]) { cluster in
+        try await InstalledCluster.run([.access, .admission]) { cluster in
             try await cluster.makeSandboxNamespace("research")
             for namespace in [
                 InstalledCluster.namespace("research", sandbox: "research"), ["metadata": ["name": "kars-plain"]],
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func `the controller lends its rights where they belong and nowhere else`() async throws {
-        try await InstalledCluster.run([.definitions, .access, .admission, .sre]) { cluster in
+        try await InstalledCluster.run([.access, .admission, .sre]) { cluster in
             try await cluster.makeSandboxNamespace("research")
             func refused(_ binding: JSONObject, _ says: String) async {
                 let refusal = await cluster.refusal(as: Self.controller, creating: .roleBindings, binding)
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func `the controller reads no secret outside the namespaces it made`() async throws {
-        try await InstalledCluster.run([.definitions, .access, .admission]) { cluster in
+        try await InstalledCluster.run([.access, .admission]) { cluster in
             try await cluster.makeSandboxNamespace("research")
             for request in [
                 KubernetesRequest.list(.secrets), .get(.secrets, namespace: "default", name: "s"),

@@ -158,7 +158,7 @@ extension AdmissionManifests {
         ],
         parameterKind: "KarsSandbox")
 
-    /// Of what is said; what is not said, and what a signed bundle says, is held to the floor by the controller, which knows it.
+    /// Of what is written. What is not said, and what a signed bundle says, cannot be seen here.
     private static func safetyFloor(_ config: ManifestConfig) -> AdmissionPolicy {
         AdmissionPolicy(
             name: "kars-content-safety-floor",
