@@ -12,13 +12,18 @@ final class LocalCluster: Sendable {
     private let group: EventLoopGroup
     private let executable: String
     private let hasNode: Bool
+    private let hasController: Bool
     private let log: Log
 
     /// Opens what the directory holds, or begins it. Blocking. The caller has claimed the directory.
-    init(_ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true, log: Log) throws {
+    init(
+        _ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true,
+        hasController: Bool = false, log: Log
+    ) throws {
         self.directory = directory
         self.executable = executable
         self.hasNode = hasNode
+        self.hasController = hasController
         self.log = log
         identity = try ClusterIdentity(
             directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
@@ -51,10 +56,14 @@ final class LocalCluster: Sendable {
                     client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self),
                     hasScheduler: hasNode,
                     log: log))
+            let kars = hasController ? ClusterOperator(context, server: record.url, authority: identity.authorityPEM) : nil
+            try await kars?.install()
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
-            let parts: [any ClusterPart] = node.map { [controllers, $0] } ?? [controllers]
+            var parts: [any ClusterPart] = [controllers]
+            if let node { parts.append(node) }
+            if let kars { parts.append(kars) }
             try await Self.run(parts, until: end, log)
         } catch {
             failure = error

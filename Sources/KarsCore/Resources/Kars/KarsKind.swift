@@ -33,6 +33,21 @@ package struct KarsKind: Sendable {
     /// CEL rules over the whole object, for instance on its name.
     package var rules: [StructuralSchema.Rule] = []
 
+    package init(
+        kind: String, plural: String, shortName: String, scope: Scope = .namespaced, summary: String, columns: [Column],
+        spec: StructuralSchema, status: StructuralSchema, rules: [StructuralSchema.Rule] = []
+    ) {
+        self.kind = kind
+        self.plural = plural
+        self.shortName = shortName
+        self.scope = scope
+        self.summary = summary
+        self.columns = columns
+        self.spec = spec
+        self.status = status
+        self.rules = rules
+    }
+
     package static let group = "kars.azure.com"
     package static let version = "v1alpha1"
     package static let apiVersion = "kars.azure.com/v1alpha1"
@@ -42,7 +57,8 @@ package struct KarsKind: Sendable {
     }
 
     package var description: ResourceDescription {
-        ResourceDescription(resource, kind: kind, isNamespaced: scope == .namespaced, shortNames: [shortName], categories: ["kars"])
+        ResourceDescription(
+            resource, kind: kind, isNamespaced: scope == .namespaced, shortNames: [shortName], categories: ["kars"])
     }
 }
 
@@ -73,7 +89,8 @@ extension KarsResource {
         guard let spec = object["spec"] else { throw ResourceError("spec", "is required") }
         self.init(
             metadata: object.metadata, spec: try Spec(reading: spec, at: "spec"),
-            status: try object["status"].map { json throws(ResourceError) in try Status(reading: json, at: "status") } ?? Status())
+            status: try object["status"].map { json throws(ResourceError) in try Status(reading: json, at: "status") } ?? Status()
+        )
     }
 
     /// As it is written: without the status, which has an address of its own.
