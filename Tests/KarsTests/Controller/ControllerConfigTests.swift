@@ -48,7 +48,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [("demo", "demo"), ("openai", "openai"), ("azure-openai", nil), ("ollama", nil), ("bedrock", nil)])
+    @Test(
+        arguments: [("demo", "demo"), ("openai", "openai"), ("azure-openai", nil), ("ollama", nil), ("bedrock", nil)]
+            as [(String, String?)])
     func `a provider without a place is no backend`(provider: String, kind: String?) {
         switch ModelEndpoints().backend(for: provider) {
         case .success(let backend): #expect(backend.kind == kind)

@@ -212,10 +212,12 @@ import Testing
         #expect(template["metadata"]?["annotations"]?["azure.workload.identity/skip-containers"] == "egress-guard;agent")
     }
 
-    @Test(arguments: [
-        ("standard", "RuntimeDefault", nil), ("enhanced", "Localhost", nil),
-        ("confidential", "RuntimeDefault", "kata-vm-isolation"),
-    ])
+    @Test(
+        arguments: [
+            ("standard", "RuntimeDefault", nil), ("enhanced", "Localhost", nil),
+            ("confidential", "RuntimeDefault", "kata-vm-isolation"),
+        ]
+            as [(String, String, String?)])
     func `isolation decides on filter and runtime class`(level: String, profile: String, runtimeClass: String?) throws {
         let plan = try SandboxFixture.plan(SandboxFixture.object { $0["sandbox"] = ["isolation": .string(level)] })
         #expect(plan.agent?["securityContext"]?["seccompProfile"]?["type"]?.stringValue == profile)
