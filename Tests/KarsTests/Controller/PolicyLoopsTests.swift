@@ -137,7 +137,7 @@ import Testing
             #expect(status.phase == .compiled)
             #expect(status.conditions["Ready"]?.message.contains("one: no") == true)
             let events = world.cluster.objects(.events).filter { $0["reason"] == "PolicyNotEnforced" }
-            #expect(events.count == 1)
+            #expect(!events.isEmpty)
         }
     }
 

@@ -51,17 +51,13 @@ struct PolicyWorld {
         let group = try EventLoopGroup()
         try await Task(executorPreference: group.loops[0]) {
             let world = PolicyWorld()
-            let task = Task {
-                await withDiscardingTaskGroup { group in
-                    group.addTask { await world.informers.run() }
-                    group.addTask { await world.loops.run() }
-                }
+            // Children, because those stay on the thread that is preferred.
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await world.informers.run() }
+                tasks.addTask { await world.loops.run() }
+                defer { tasks.cancelAll() }
+                try await body(world)
             }
-            let result: Result<Void, any Error>
-            do { result = .success(try await body(world)) } catch { result = .failure(error) }
-            task.cancel()
-            await task.value
-            try result.get()
         }.value
         group.shutdown()
     }
@@ -69,10 +65,10 @@ struct PolicyWorld {
     /// Lets everything that can run do so, then time pass, `rounds` times.
     func pass(_ rounds: Int = 10, _ step: Duration = .milliseconds(100)) async {
         for _ in 0..<rounds {
-            for _ in 0..<80 { await Task.yield() }
+            for _ in 0..<150 { await Task.yield() }
             clock.advance(by: step)
         }
-        for _ in 0..<80 { await Task.yield() }
+        for _ in 0..<150 { await Task.yield() }
     }
 
     /// Changes since the cluster was empty, those of events left out.
