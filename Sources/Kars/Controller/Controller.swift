@@ -23,7 +23,7 @@ final class Controller: Sendable {
         group = try EventLoopGroup()
         client = KubernetesClient(cluster, group: group, plugins: CredentialPluginProcess())
         controllerMetrics = ControllerMetrics(
-            in: metrics, kinds: ["KarsSandbox"], configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
+            in: metrics, kinds: ["KarsSandbox", "KarsSREAction"], configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
     }
 
     /// Works until `end` returns; rounds under way are then cut off between two requests, which the next leader's first round mends.
@@ -52,20 +52,21 @@ final class Controller: Sendable {
 
     private func lead() async -> LeaderElector.Ending {
         guard let name = config.leaseName else {
-            await work(through: client)
+            await work(through: client) { true }
             return Task.isCancelled ? .cancelled : .finished
         }
         let lease = LeaderElectionMachine.Config(namespace: config.namespace, name: name, identity: config.identity)
         // Ready while it waits: a standby that is not would keep a roll-out from ending.
         readiness.withLock { $0 = true }
-        return await LeaderElector(lease, through: client, time: client.time, log: log).lead { api in
+        let elector = LeaderElector(lease, through: client, time: client.time, log: log)
+        return await elector.lead { api in
             self.readiness.withLock { $0 = false }
-            await self.work(through: api)
+            await self.work(through: api) { elector.isLeading }
         }
     }
 
-    /// Every loop of the controller, a line each.
-    private func work(through api: any KubernetesAPI) async {
+    /// Every loop of the controller, a line each. `holds` says whether this process still leads, to what goes past `api`.
+    private func work(through api: any KubernetesAPI, while holds: @escaping @Sendable () -> Bool) async {
         let informers = SharedInformers(of: api, time: client.time, log: log)
         let events = EventRecorder(
             through: api, controller: "kars-controller/KarsSandbox", instance: config.identity, time: client.time, log: log)
@@ -73,9 +74,14 @@ final class Controller: Sendable {
             SandboxReconciler(settings: config.sandbox), informers: informers, events: events,
             config: loopConfig("KarsSandbox"), log: log)
         SandboxWatches.add(to: sandboxes, informers)
+        let repairEvents = EventRecorder(
+            through: api, controller: "kars-controller/KarsSREAction", instance: config.identity, time: client.time, log: log)
+        let repairs = repairLoop(informers, repairEvents, while: holds)
         await withDiscardingTaskGroup { group in
             group.addTask { await events.run() }
             group.addTask { await sandboxes.run() }
+            group.addTask { await repairEvents.run() }
+            group.addTask { await repairs.run() }
             group.addTask { await informers.run() }
             group.addTask {
                 do throws(CancellationError) { try await informers.waitUntilSynced() } catch { return }
@@ -83,6 +89,19 @@ final class Controller: Sendable {
                 self.log.info("controller.synced")
             }
         }
+    }
+
+    private func repairLoop(
+        _ informers: SharedInformers, _ events: EventRecorder, while holds: @escaping @Sendable () -> Bool
+    ) -> SREActionLoop {
+        let identities = TokenIdentities(
+            api: informers.api, cluster: client.config, namespace: config.namespace, group: group, holds: holds)
+        let rounds = SREActionRounds(
+            namespace: config.namespace, api: informers.api, identities: identities, safety: config.repairs,
+            time: client.time, events: events, log: log)
+        var watch = WatchMachine.Config()
+        watch.watchTimeout = config.watchTimeout
+        return SREActionLoop(rounds, informers: informers, watch: watch, onRound: controllerMetrics.observer(of: "KarsSREAction"))
     }
 
     private func loopConfig<R: Reconciler>(_ kind: String) -> ReconcileLoop<R>.Config {

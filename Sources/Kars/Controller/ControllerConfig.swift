@@ -25,6 +25,8 @@ struct ControllerConfig: Sendable {
     /// Sandboxes that are worked on at one time (`CONTROLLER_WORKERS`, default 4).
     var workers: Int
     var sandbox: SandboxSettings
+    /// What repairs may touch.
+    var repairs: SREActionSafety
     /// `KARS_LOG_LEVEL`, default info.
     var logLevel: Log.Level
 }
@@ -108,6 +110,7 @@ extension ControllerConfig {
         workers = reader.integer("CONTROLLER_WORKERS", in: 1...64, or: 4)
         logLevel = reader.choice("KARS_LOG_LEVEL", or: LogLevelOption.info).level
         sandbox = SandboxSettings(reading: &reader)
+        repairs = SREActionSafety(reading: &reader)
         sandbox.controller = ObjectKey(namespace: self.namespace, name: serviceAccount)
         try reader.finish()
     }
