@@ -113,7 +113,7 @@ def operated(tmp_path_factory, kubectl_program):
     world.apply(compiled("toolpolicy-tools-profile", {"agt-profile.yaml": PROFILE}))
     world.apply(compiled("inferencepolicy-models-profile", {"inference-policy.json": json.dumps({"appliesTo": {}, "modelPreference": MODEL})}))
     world.apply(resource("InferencePolicy", "models", {"appliesTo": {}, "modelPreference": MODEL}))
-    world.apply(resource("ToolPolicy", "tools", {"appliesTo": {"tool": "*"}, "agtProfile": {"inline": PROFILE}}))
+    world.apply(resource("ToolPolicy", "tools", {"appliesTo": {"tool": "*", "sandboxMatchLabels": {"team": "e2e"}}, "agtProfile": {"inline": PROFILE}}))
     yield world
     world.cluster.stop()
 

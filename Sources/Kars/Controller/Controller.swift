@@ -15,15 +15,22 @@ final class Controller: Sendable {
     private let metrics = Metrics()
     private let controllerMetrics: ControllerMetrics
     private let readiness = Mutex(false)
+    /// In a pod of the cluster, where Services have names.
+    private let isInCluster: Bool
+    /// For keys of issuers of McpServers.
+    private let web: HTTPClient
     private let log: Log
 
-    init(config: ControllerConfig, cluster: KubernetesClientConfig, log: Log) throws {
+    init(config: ControllerConfig, cluster: KubernetesClientConfig, isInCluster: Bool, log: Log) throws {
         self.config = config
+        self.isInCluster = isInCluster
         self.log = log
         group = try EventLoopGroup()
+        web = HTTPClient(config: HTTPClientConfig(), group: group, tls: try TLSContext.client())
         client = KubernetesClient(cluster, group: group, plugins: CredentialPluginProcess())
         controllerMetrics = ControllerMetrics(
-            in: metrics, kinds: ["KarsSandbox", "KarsSREAction"], configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
+            in: metrics, kinds: ["KarsSandbox", "KarsSREAction"],
+            configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
     }
 
     /// Works until `end` returns; rounds under way are then cut off between two requests, which the next leader's first round mends.
@@ -44,6 +51,7 @@ final class Controller: Sendable {
         }
         await server?.drain(within: .seconds(2))
         await client.close()
+        await web.close()
         log.info("controller.stopped")
         if let ending, ending == .lost { throw ControllerFailure.lostLease }
     }
@@ -74,13 +82,12 @@ final class Controller: Sendable {
             SandboxReconciler(settings: config.sandbox), informers: informers, events: events,
             config: loopConfig("KarsSandbox"), log: log)
         SandboxWatches.add(to: sandboxes, informers)
-        let repairEvents = EventRecorder(
-            through: api, controller: "kars-controller/KarsSREAction", instance: config.identity, time: client.time, log: log)
-        let repairs = repairLoop(informers, repairEvents, while: holds)
+        let policies = policyLoops(informers)
+        let repairs = repairLoop(informers, while: holds)
         await withDiscardingTaskGroup { group in
             group.addTask { await events.run() }
             group.addTask { await sandboxes.run() }
-            group.addTask { await repairEvents.run() }
+            group.addTask { await policies.run() }
             group.addTask { await repairs.run() }
             group.addTask { await informers.run() }
             group.addTask {
@@ -91,17 +98,31 @@ final class Controller: Sendable {
         }
     }
 
-    private func repairLoop(
-        _ informers: SharedInformers, _ events: EventRecorder, while holds: @escaping @Sendable () -> Bool
-    ) -> SREActionLoop {
+    private func repairLoop(_ informers: SharedInformers, while holds: @escaping @Sendable () -> Bool) -> SREActionLoop {
         let identities = TokenIdentities(
             api: informers.api, cluster: client.config, namespace: config.namespace, group: group, holds: holds)
-        let rounds = SREActionRounds(
-            namespace: config.namespace, api: informers.api, identities: identities, safety: config.repairs,
-            time: client.time, events: events, log: log)
         var watch = WatchMachine.Config()
         watch.watchTimeout = config.watchTimeout
-        return SREActionLoop(rounds, informers: informers, watch: watch, onRound: controllerMetrics.observer(of: "KarsSREAction"))
+        return SREActionLoop(
+            SREActionRounds(
+                namespace: config.namespace, api: informers.api, identities: identities, safety: config.repairs,
+                time: client.time, log: log),
+            informers: informers, instance: config.identity, watch: watch,
+            onRound: controllerMetrics.observer(of: "KarsSREAction"))
+    }
+
+    private func policyLoops(_ informers: SharedInformers) -> PolicyLoops {
+        var settings = PolicyLoops.Config()
+        settings.controllerNamespace = config.namespace
+        settings.instance = config.identity
+        settings.longestGrant = config.longestGrant
+        settings.workers = config.workers
+        settings.watch.watchTimeout = config.watchTimeout
+        let dialer: any RouterDialer = isInCluster ? ServiceDialer() : PortForwardDialer(client: client, group: group)
+        return PolicyLoops(
+            settings, informers: informers,
+            probe: OperatorPlaneProbe(through: informers.api, dialer: dialer, group: group, time: client.time),
+            keys: JWKSFetcher(client: web, time: client.time), log: log)
     }
 
     private func loopConfig<R: Reconciler>(_ kind: String) -> ReconcileLoop<R>.Config {

@@ -15,17 +15,25 @@ struct SREActionLoop: Sendable {
     }
 
     private let loop: RoundLoop<Work>
+    private let events: EventRecorder
 
+    /// Events are told through it in the name of `instance`.
     init(
-        _ rounds: SREActionRounds, informers: SharedInformers, watch: WatchMachine.Config = WatchMachine.Config(),
+        _ rounds: SREActionRounds, informers: SharedInformers, instance: String,
+        watch: WatchMachine.Config = WatchMachine.Config(),
         onRound: @escaping @Sendable (Duration, APIStatus?) -> Void = { _, _ in }
     ) {
         let time = rounds.time
-        loop = RoundLoop(workers: 2, backoff: Backoff(initial: .milliseconds(200), maximum: .seconds(15)), time: time, log: rounds.log)
-        { (work) async throws(APIStatus) in
+        events = EventRecorder(
+            through: informers.api, controller: "kars-controller/KarsSREAction", instance: instance, time: time, log: rounds.log)
+        var rounds = rounds
+        rounds.events = events
+        let work = rounds
+        loop = RoundLoop(workers: 2, backoff: Backoff(initial: .milliseconds(200), maximum: .seconds(15)), time: time, log: work.log)
+        { (item) async throws(APIStatus) in
             let start = time.now()
             do throws(APIStatus) {
-                let pause = try await Self.perform(work, rounds)
+                let pause = try await Self.perform(item, work)
                 onRound(time.now().duration(since: start), nil)
                 return pause
             } catch {
@@ -54,5 +62,10 @@ struct SREActionLoop: Sendable {
     }
 
     /// Works until the task is cancelled.
-    func run() async { await loop.run() }
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await events.run() }
+            group.addTask { await loop.run() }
+        }
+    }
 }
