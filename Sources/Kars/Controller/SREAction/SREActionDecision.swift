@@ -27,6 +27,8 @@ struct SREActionDecision: Equatable, Sendable {
     enum Timing {
         static let proposed = Duration.seconds(15)
         static let applied = Duration.seconds(10)
+        /// The first look after it was done: much is well at once.
+        static let firstLook = Duration.seconds(2)
         static let terminal = Duration.seconds(300)
         static let latePoll = Duration.seconds(60)
         /// From `appliedAt`; also how long a begun action is tried.
@@ -190,7 +192,7 @@ struct SREActionDecision: Equatable, Sendable {
         decision.status.appliedAt = now.rfc3339
         if isRevoked { decision.status.writerCrbName = nil }
         decision.status.move(to: .applied, "PendingRecovery", "it was done; the target has to recover", now)
-        decision.requeueAfter = isRevoked ? Timing.applied : .zero
+        decision.requeueAfter = isRevoked ? Timing.firstLook : .zero
         return decision
     }
 
