@@ -29,7 +29,7 @@ final class Controller: Sendable {
         web = HTTPClient(config: HTTPClientConfig(), group: group, tls: try TLSContext.client())
         client = KubernetesClient(cluster, group: group, plugins: CredentialPluginProcess())
         controllerMetrics = ControllerMetrics(
-            in: metrics, kinds: ["KarsSandbox", "KarsSREAction"],
+            in: metrics, kinds: ["KarsSandbox", "KarsSREAction", "KarsEval"],
             configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
     }
 
@@ -84,11 +84,19 @@ final class Controller: Sendable {
         SandboxWatches.add(to: sandboxes, informers)
         let policies = policyLoops(informers)
         let repairs = repairLoop(informers, while: holds)
+        let evaluationEvents = EventRecorder(
+            through: api, controller: "kars-controller/KarsEval", instance: config.identity, time: client.time, log: log)
+        let evaluations = ReconcileLoop(
+            KarsEvalReconciler(time: client.time), informers: informers, events: evaluationEvents,
+            config: loopConfig("KarsEval"), log: log)
+        KarsEvalReconciler.addWatches(to: evaluations)
         await withDiscardingTaskGroup { group in
             group.addTask { await events.run() }
             group.addTask { await sandboxes.run() }
             group.addTask { await policies.run() }
             group.addTask { await repairs.run() }
+            group.addTask { await evaluationEvents.run() }
+            group.addTask { await evaluations.run() }
             group.addTask { await informers.run() }
             group.addTask {
                 do throws(CancellationError) { try await informers.waitUntilSynced() } catch { return }
