@@ -14,15 +14,14 @@ enum EvalJob {
     static let lastWords = "/dev/termination-log"
 
     enum Trigger: Equatable, Sendable {
-        case byHand
+        /// With a name of its own, from when it was taken note of.
+        case byHand(id: String)
         case schedule(due: UTCTime)
     }
 
     /// What a run needs to know.
     struct Run: Sendable {
         var eval: KarsEval
-        /// Of the KarsEval as it was read.
-        var resourceVersion: String
         var corpusLabel: String
         var trigger: Trigger
     }
@@ -49,10 +48,13 @@ enum EvalJob {
     /// The same for the same cause, so that a run which was begun is not begun again.
     static func name(of run: Run) -> String {
         switch run.trigger {
-        case .byHand: "karseval-\(run.eval.name)-runnow-\(Hex.encode(SHA256.hash(Array(run.resourceVersion.utf8)).prefix(5)))"
+        case .byHand(let id): "karseval-\(run.eval.name)-runnow-\(id)"
         case .schedule(let due): "karseval-\(run.eval.name)-\(due.seconds)"
         }
     }
+
+    /// Of a request to run now that came with this version of the KarsEval.
+    static func id(for resourceVersion: String) -> String { Hex.encode(SHA256.hash(Array(resourceVersion.utf8)).prefix(5)) }
 
     /// Nil: the Deployment is not one of a sandbox with a router.
     static func object(_ run: Run, besides deployment: JSONObject) -> JSONObject? {
@@ -60,9 +62,12 @@ enum EvalJob {
         else { return nil }
         var labels = Self.labels(of: run.eval)
         var annotations: [String: String] = [:]
+        var secondsKept = 3_600
         switch run.trigger {
         case .byHand: labels[triggerLabel] = "run-now"
-        case .schedule(let due): (labels[triggerLabel], annotations[dueAnnotation]) = ("schedule", due.rfc3339)
+        case .schedule(let due):
+            (labels[triggerLabel], annotations[dueAnnotation]) = ("schedule", due.rfc3339)
+            secondsKept = 86_400
         }
         let metadata = ObjectMetadata(
             name: name(of: run), namespace: namespace(of: run.eval), labels: labels, annotations: annotations)
@@ -76,7 +81,7 @@ enum EvalJob {
             "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata.json,
             "spec": [
                 "backoffLimit": 0, "activeDeadlineSeconds": 1_800,
-                "ttlSecondsAfterFinished": run.trigger == .byHand ? 3_600 : 86_400,
+                "ttlSecondsAfterFinished": .int(secondsKept),
                 "template": ["metadata": .object(podMetadataJSON), "spec": .object(pod)],
             ],
         ]

@@ -6,7 +6,7 @@ struct KarsEvalReconciler: Reconciler {
         /// Nil: the object makes no sense, for the reason in `fault`.
         var eval: KarsEval?
         var fault = ""
-        var seen = EvalDecision.Seen()
+        var seen = EvalStanding.Seen()
         /// Of the corpus.
         var configMap: JSONObject?
         var sandbox: JSONObject?
@@ -15,7 +15,7 @@ struct KarsEvalReconciler: Reconciler {
 
     let time: any TimeSource
     let kind = KarsEval.kind
-    let finalizer: Finalizer? = Finalizer("kars.azure.com/karseval-cleanup")
+    let finalizer: KarsCore.Finalizer? = KarsCore.Finalizer("kars.azure.com/karseval-cleanup")
     let fieldManager = "kars-controller/karseval"
     let statusWriting = StatusWriting.replace
 
@@ -46,7 +46,7 @@ struct KarsEvalReconciler: Reconciler {
             observed.configMap = try await api.objectIfPresent(
                 .get(.configMaps, namespace: place, name: EvalJob.configMap(of: eval.name)))
             observed.seen.jobs = try await api.list(
-                .jobs, namespace: place, ListOptions(labelSelector: EvalJob.selector(of: eval), limit: 500)
+                .jobs, namespace: place, KarsCore.ListOptions(labelSelector: EvalJob.selector(of: eval), limit: 500)
             ).items
         } catch {
             guard error.reason == .forbidden else { throw error }
@@ -58,7 +58,7 @@ struct KarsEvalReconciler: Reconciler {
         return observed
     }
 
-    private static func corpus(of eval: KarsEval) -> EvalDecision.Corpus {
+    private static func corpus(of eval: KarsEval) -> EvalStanding.Corpus {
         guard let name = eval.spec.corpus.builtin else {
             return .missing("CorpusFetchFailed", "signed corpora are not fetched by this version")
         }
@@ -73,7 +73,7 @@ struct KarsEvalReconciler: Reconciler {
         of job: String, in namespace: String, through api: any KubernetesAPI
     ) async throws(APIStatus) -> String? {
         let selector = "\(EvalJob.jobNameLabel)=\(job)"
-        let pods = try await api.list(.pods, namespace: namespace, ListOptions(labelSelector: selector, limit: 50)).items
+        let pods = try await api.list(.pods, namespace: namespace, KarsCore.ListOptions(labelSelector: selector, limit: 50)).items
         for pod in pods {
             if let words = EvalJob.lastWords(of: pod) { return words }
         }
@@ -94,12 +94,23 @@ struct KarsEvalReconciler: Reconciler {
     func plan(for object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan {
         var plan = ReconcilePlan()
         guard let eval = observed.eval else { return plan }
-        let decision = EvalDecision(eval: eval, object: object, seen: observed.seen, now: now)
+        let decision = EvalStanding(eval: eval, object: object, seen: observed.seen, now: now)
         if observed.seen.deployment != nil, case .resolved(let bytes, _) = observed.seen.corpus {
             plan.ensure(.configMaps, Self.configMap(of: eval, bytes), live: observed.configMap, fieldManager: fieldManager)
         }
-        if let run = decision.run, let deployment = observed.seen.deployment {
-            begin(run, besides: deployment, for: object, given: observed, in: &plan)
+        switch decision.request {
+        // First it gets a name, so that whatever happens it is one run.
+        case .new(let id): mark(object, .string(id), in: &plan)
+        case .noted where decision.isRequestAnswered: mark(object, .null, in: &plan)
+        case .noted, nil: break
+        }
+        if let run = decision.run, let deployment = observed.seen.deployment, let job = EvalJob.object(run, besides: deployment) {
+            plan.changes.append(.create(.jobs, job, WriteOptions(fieldManager: fieldManager)))
+            plan.note(
+                EventNote(
+                    .normal, about: object, reason: "RunTriggered", action: "Run",
+                    "\(run.corpusLabel) against \(eval.spec.targetSandboxRef.name): \(job.name)"))
+            if case .byHand = run.trigger { mark(object, .null, in: &plan) }
         }
         if let due = decision.due, decision.run == nil {
             plan.requeue(after: max(due.duration(since: now), .seconds(1)))
@@ -108,21 +119,9 @@ struct KarsEvalReconciler: Reconciler {
         return plan
     }
 
-    private func begin(
-        _ run: EvalJob.Run, besides deployment: JSONObject, for object: JSONObject, given observed: Observed,
-        in plan: inout ReconcilePlan
-    ) {
-        let isThere = observed.seen.jobs.contains { $0.name == EvalJob.name(of: run) }
-        if !isThere, let job = EvalJob.object(run, besides: deployment) {
-            plan.changes.append(.create(.jobs, job, WriteOptions(fieldManager: fieldManager)))
-            plan.note(
-                EventNote(
-                    .normal, about: object, reason: "RunTriggered", action: "Run",
-                    "\(run.corpusLabel) against \(run.eval.spec.targetSandboxRef.name): \(job.name)"))
-        }
-        guard run.trigger == .byHand else { return }
-        // Only of the object that asked: whoever asks again meanwhile is heard.
-        var metadata: JSONObject = ["annotations": .object([KarsEval.runNowAnnotation: .null])]
+    /// What the request says from now on; only of the object that was read: whoever asks again meanwhile is heard.
+    private func mark(_ object: JSONObject, _ value: JSON, in plan: inout ReconcilePlan) {
+        var metadata: JSONObject = ["annotations": .object([KarsEval.runNowAnnotation: value])]
         metadata["resourceVersion"] = object.resourceVersion.map(JSON.string)
         plan.changes.append(
             .patch(
@@ -142,7 +141,7 @@ struct KarsEvalReconciler: Reconciler {
 
     /// A condition of the sandbox's own, by another writer than its own loop, which leaves it alone.
     private func drift(
-        of eval: KarsEval, _ decision: EvalDecision, _ observed: Observed, in plan: inout ReconcilePlan, now: UTCTime
+        of eval: KarsEval, _ decision: EvalStanding, _ observed: Observed, in plan: inout ReconcilePlan, now: UTCTime
     ) {
         guard eval.spec.failSandboxOnDrift, let sandbox = observed.sandbox,
             let wanted = decision.status(failure: nil).conditions[Self.driftCondition]
@@ -194,7 +193,7 @@ struct KarsEvalReconciler: Reconciler {
             if status.reason == .conflict { return nil }
             failure = status
         }
-        return EvalDecision(eval: eval, object: object, seen: observed.seen, now: now).status(failure: failure).json
+        return EvalStanding(eval: eval, object: object, seen: observed.seen, now: now).status(failure: failure).json
     }
 }
 

@@ -149,7 +149,7 @@ struct SREActionRounds: Sendable {
         try await identities.acting(as: SREManifests.granter) { (granter) async throws(APIStatus) in
             var grants: [ObjectKey] = []
             for resource in [SREGrant.bindings, SREGrant.roles] {
-                let found = try await granter.list(resource, ListOptions(labelSelector: SREGrant.selector, limit: 500))
+                let found = try await granter.list(resource, KarsCore.ListOptions(labelSelector: SREGrant.selector, limit: 500))
                 grants += found.items.map { ObjectKey($0) }
             }
             // Read after the grants: one that is given meanwhile is not among them.

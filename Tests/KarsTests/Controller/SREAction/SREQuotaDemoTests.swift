@@ -219,7 +219,7 @@ import Testing
             }
             #expect(try await cluster.administrator.list(.resourceQuotas, namespace: Fixture.place).items == [])
             for resource in [SREGrant.roles, SREGrant.bindings] {
-                let lent = try await cluster.administrator.list(resource, ListOptions(labelSelector: SREGrant.selector))
+                let lent = try await cluster.administrator.list(resource, KarsCore.ListOptions(labelSelector: SREGrant.selector))
                 #expect(lent.items == [], "nothing is lent any more")
             }
 

@@ -1,7 +1,7 @@
 import KarsCore
 
 /// What a KarsEval needs now and how it stands: pure, so that each rule is a row in a test.
-struct EvalDecision: Sendable {
+struct EvalStanding: Sendable {
     /// What there is besides the KarsEval.
     struct Seen: Sendable {
         /// The cases, or the reason of a condition and why there are none.
@@ -24,7 +24,20 @@ struct EvalDecision: Sendable {
     let now: UTCTime
 
     private var active: Bool { seen.jobs.contains { EvalJob.end(of: $0) == nil } }
-    private var isAsked: Bool { object.annotations[KarsEval.runNowAnnotation] == "true" }
+
+    /// What asks for a run by hand: `true` at first, then the name that the request got, until its run has begun.
+    enum Request: Equatable, Sendable {
+        case new(id: String)
+        case noted(id: String)
+    }
+
+    var request: Request? {
+        switch object.annotations[KarsEval.runNowAnnotation] {
+        case "true": .new(id: EvalJob.id(for: object.resourceVersion ?? ""))
+        case let id? where id.utf8.count == 10: .noted(id: id)
+        default: nil
+        }
+    }
     private var schedule: Result<CronSchedule, ResourceError>? {
         eval.spec.schedule.map { text in Result { () throws(ResourceError) in try CronSchedule(text) } }
     }
@@ -34,12 +47,21 @@ struct EvalDecision: Sendable {
     /// The run that is to be begun; one at a time.
     var run: EvalJob.Run? {
         guard !active, seen.deployment != nil, case .resolved(_, let label) = seen.corpus else { return nil }
-        var run = EvalJob.Run(
-            eval: eval, resourceVersion: object.resourceVersion ?? "", corpusLabel: label, trigger: .byHand)
-        if isAsked { return run }
+        if case .noted(let id) = request {
+            let run = EvalJob.Run(eval: eval, corpusLabel: label, trigger: .byHand(id: id))
+            if !hasBegun(run) { return run }
+        }
         guard let due = due, due <= now else { return nil }
-        run.trigger = .schedule(due: due)
-        return run
+        let run = EvalJob.Run(eval: eval, corpusLabel: label, trigger: .schedule(due: due))
+        return hasBegun(run) ? nil : run
+    }
+
+    private func hasBegun(_ run: EvalJob.Run) -> Bool { seen.jobs.contains { $0.name == EvalJob.name(of: run) } }
+
+    /// Whether the run that was asked for is there.
+    var isRequestAnswered: Bool {
+        guard case .noted(let id) = request else { return false }
+        return hasBegun(EvalJob.Run(eval: eval, corpusLabel: "", trigger: .byHand(id: id)))
     }
 
     /// When a scheduled run is due: the last time that has passed since the last run, else the next one.
