@@ -24,7 +24,9 @@ struct EvalCorpus: Equatable, Sendable {
         for (index, item) in try reader.list("cases").enumerated() {
             cases.append(try EvalCase(reading: item, at: "cases[\(index)]"))
         }
-        guard (1...Self.maxCases).contains(cases.count) else { throw ResourceError("cases", "expected 1 to \(Self.maxCases) cases") }
+        guard (1...Self.maxCases).contains(cases.count) else {
+            throw ResourceError("cases", "expected 1 to \(Self.maxCases) cases")
+        }
         var seen: Set<String> = []
         for (index, item) in cases.enumerated() where !seen.insert(item.id).inserted {
             throw ResourceError("cases[\(index)].id", "\(item.id) is there twice")

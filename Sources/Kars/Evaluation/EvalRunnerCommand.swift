@@ -23,7 +23,9 @@ struct EvalRunnerCommand: AsyncParsableCommand {
             be tried.
             """)
 
-    @Option(help: ArgumentHelp("builtin:NAME or a file. Built in: \(BuiltinCorpora.names.joined(separator: ", ")).", valueName: "corpus"))
+    @Option(
+        help: ArgumentHelp(
+            "builtin:NAME or a file. Built in: \(BuiltinCorpora.names.joined(separator: ", ")).", valueName: "corpus"))
     var corpus: String
     @Option(help: "What the report calls the corpus; --corpus by default.") var corpusLabel: String?
     @Option(help: "The agent's side of the router.") var routerBase = "http://127.0.0.1:8443"
@@ -87,7 +89,8 @@ struct EvalRunnerCommand: AsyncParsableCommand {
         if corpus.hasPrefix("builtin:") {
             let name = String(corpus.dropFirst(8))
             guard let builtin = BuiltinCorpora.bytes(name) else {
-                throw CommandFailure(.usage, "there is no corpus \(name); there are \(BuiltinCorpora.names.joined(separator: ", "))")
+                throw CommandFailure(
+                    .usage, "there is no corpus \(name); there are \(BuiltinCorpora.names.joined(separator: ", "))")
             }
             bytes = builtin
         } else {

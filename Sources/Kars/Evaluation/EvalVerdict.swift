@@ -78,7 +78,9 @@ struct EvalReport: Sendable {
     var passed: Int { lines.count { $0.verdict == .pass } }
     var failed: Int { lines.count { if case .fail = $0.verdict { true } else { false } } }
     var errored: Int { lines.count - passed - failed }
-    private var firstFailing: [String] { lines.filter { if case .fail = $0.verdict { true } else { false } }.prefix(5).map(\.item.id) }
+    private var firstFailing: [String] {
+        lines.filter { if case .fail = $0.verdict { true } else { false } }.prefix(5).map(\.item.id)
+    }
 
     private var head: JSONObject {
         [

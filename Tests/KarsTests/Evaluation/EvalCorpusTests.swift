@@ -81,7 +81,8 @@ import Testing
         #expect(try Self.verdict(["decision": "Allowed", "reasonContains": "y"], blocked) == .fail(.decision))
         #expect(try Self.verdict(["decision": "Blocked", "byPolicyKind": "ToolPolicy"], blocked) == .fail(.policyKind))
         #expect(try Self.verdict(["decision": "Blocked", "reasonContains": "other"], blocked) == .fail(.reason))
-        #expect(try Self.verdict(["decision": "Blocked", "byPolicyKind": "McpServer", "reasonContains": "RULE x"], blocked) == .pass)
+        #expect(
+            try Self.verdict(["decision": "Blocked", "byPolicyKind": "McpServer", "reasonContains": "RULE x"], blocked) == .pass)
         let silent = EvalObservation(decision: .blocked)
         #expect(try Self.verdict(["decision": "Blocked", "byPolicyKind": "ToolPolicy"], silent) == .pass, "as its kind suggests")
         let allowed = EvalObservation(decision: .allowed), limited = EvalObservation(decision: .rateLimited)
@@ -122,7 +123,10 @@ import Testing
         (#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#, "Allowed"),
         (#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"denied by policy"}}"#, "Blocked"),
         (#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"Rate limit reached"}}"#, "RateLimited"),
-        (#"{"jsonrpc":"2.0","id":1,"result":{"isError":true,"content":[{"type":"text","text":"quota exceeded"}]}}"#, "BudgetExceeded"),
+        (
+            #"{"jsonrpc":"2.0","id":1,"result":{"isError":true,"content":[{"type":"text","text":"quota exceeded"}]}}"#,
+            "BudgetExceeded"
+        ),
     ])
     func `answers of tools are read as JSON-RPC`(body: String, decision: String) throws {
         #expect(try EvalAnswer.tool(Self.answer(200, HTTPHeaders(), body)).decision.rawValue == decision)

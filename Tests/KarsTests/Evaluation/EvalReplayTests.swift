@@ -66,7 +66,8 @@ import Testing
     @Test func `a report counts what failed and what could not be tried apart, and its summary is short`() async throws {
         try await Self.withReplay { replay in
             var report = EvalReport(
-                corpusName: "mine", corpusDigest: "sha256:00", corpusLabel: "builtin:mine", startedAt: .now(), completedAt: .now(),
+                corpusName: "mine", corpusDigest: "sha256:00", corpusLabel: "builtin:mine", startedAt: .now(),
+                completedAt: .now(),
                 routerBase: "http://r")
             for name in ["jailbreak-baseline", "memory-isolation", "banned-tools"] {
                 for item in try EvalCorpus(parsing: try #require(BuiltinCorpora.bytes(name))).cases {

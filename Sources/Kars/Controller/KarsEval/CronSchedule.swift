@@ -18,7 +18,9 @@ struct CronSchedule: Equatable, Sendable {
 
     init(_ text: String) throws(ResourceError) {
         var fields = text.split(separator: " ", omittingEmptySubsequences: true).map(String.init)
-        guard fields.count == 5 || fields.count == 6 else { throw ResourceError("schedule", "expected five fields, or six with seconds first") }
+        guard fields.count == 5 || fields.count == 6 else {
+            throw ResourceError("schedule", "expected five fields, or six with seconds first")
+        }
         if fields.count == 5 { fields.insert("0", at: 0) }
         seconds = try Self.set(fields[0], "seconds", in: 0...59)
         minutes = try Self.set(fields[1], "minutes", in: 0...59)

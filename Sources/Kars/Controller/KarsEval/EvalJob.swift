@@ -146,7 +146,9 @@ enum EvalJob {
         else { throw ResourceError("", "the run left no report") }
         summary["jobName"] = .string(job)
         let result = try KarsEval.Result(reading: .object(summary), at: "report")
-        guard result.schemaVersion == EvalReport.schemaVersion else { throw ResourceError("report.schemaVersion", "is not known") }
+        guard result.schemaVersion == EvalReport.schemaVersion else {
+            throw ResourceError("report.schemaVersion", "is not known")
+        }
         guard result.corpusDigest == corpusDigest else { throw ResourceError("report.corpusDigest", "is of another corpus") }
         let parts = [result.passed, result.failed, result.errored]
         guard (1...EvalCorpus.maxCases).contains(result.total), parts.allSatisfy({ (0...result.total).contains($0) }),

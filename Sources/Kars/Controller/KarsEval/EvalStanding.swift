@@ -68,7 +68,7 @@ struct EvalStanding: Sendable {
     var due: UTCTime? {
         guard case .success(let schedule) = schedule else { return nil }
         let created = Self.time(object.metadata["creationTimestamp"]?.stringValue) ?? now
-        let begun = seen.jobs.compactMap { Self.time($0.annotations[EvalJob.dueAnnotation]) }
+        let begun = seen.jobs.compactMap { Self.time($0.annotations[EvalJob.dueAnnotation]) } + seen.jobs.compactMap(EvalJob.end)
         let last = ([created, Self.time(eval.status.lastRunAt)].compactMap { $0 } + begun).max() ?? now
         guard var due = schedule.next(after: last) else { return nil }
         // What was missed while nobody was there is made up for once.
@@ -87,7 +87,9 @@ struct EvalStanding: Sendable {
     private var news: [(job: String, at: UTCTime, result: Result<KarsEval.Result, ResourceError>)] {
         let known = Set(eval.status.history.map(\.jobName))
         return seen.jobs.compactMap { job in
-            guard let end = EvalJob.end(of: job), !known.contains(job.name), let report = seen.reports[job.name] else { return nil }
+            guard let end = EvalJob.end(of: job), !known.contains(job.name), let report = seen.reports[job.name] else {
+                return nil
+            }
             let digest = corpusDigest ?? ""
             let result = Result { () throws(ResourceError) in
                 try EvalJob.result(reading: report ?? "", of: job.name, corpusDigest: digest)
@@ -141,7 +143,8 @@ struct EvalStanding: Sendable {
             status.corpusConfigMapRef = nil
         }
         func set(_ type: String, _ holds: Bool, _ reason: String, _ message: String = "") {
-            status.conditions.set(type, holds ? .true : .false, reason, message.cut(toBytes: 2_048), generation: generation, now: now)
+            status.conditions.set(
+                type, holds ? .true : .false, reason, message.cut(toBytes: 2_048), generation: generation, now: now)
         }
         let problem = problem(failure, fault)
         let last = status.history.first
@@ -154,9 +157,11 @@ struct EvalStanding: Sendable {
         }
         let isDegraded = problem != nil || isDrift || (last?.errored ?? 0) > 0
         let (reason, message): (String, String) =
-            problem ?? (isDrift
+            problem
+            ?? (isDrift
                 ? ("DriftDetected", firstFailing(status))
-                : (last?.errored ?? 0) > 0 ? ("RunReportRead", "\(last?.errored ?? 0) cases could not be tried")
+                : (last?.errored ?? 0) > 0
+                    ? ("RunReportRead", "\(last?.errored ?? 0) cases could not be tried")
                     : last != nil ? ("AllPassed", "") : eval.spec.schedule == nil ? ("CorpusResolved", "") : ("Scheduled", ""))
         set("Ready", last != nil && !isDegraded, reason, message)
         set("Progressing", isRunning, isRunning ? "RunTriggered" : reason)

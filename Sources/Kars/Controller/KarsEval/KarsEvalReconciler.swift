@@ -63,7 +63,8 @@ struct KarsEvalReconciler: Reconciler {
             return .missing("CorpusFetchFailed", "signed corpora are not fetched by this version")
         }
         guard let bytes = BuiltinCorpora.bytes(name) else {
-            return .missing("CorpusBuiltinMissing", "there is no corpus \(name); there are \(BuiltinCorpora.names.joined(separator: ", "))")
+            return .missing(
+                "CorpusBuiltinMissing", "there is no corpus \(name); there are \(BuiltinCorpora.names.joined(separator: ", "))")
         }
         return .resolved(bytes: bytes, label: "builtin:\(name)")
     }

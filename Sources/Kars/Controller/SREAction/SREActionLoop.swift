@@ -29,8 +29,9 @@ struct SREActionLoop: Sendable {
         var rounds = rounds
         rounds.events = events
         let work = rounds
-        loop = RoundLoop(workers: 2, backoff: Backoff(initial: .milliseconds(200), maximum: .seconds(15)), time: time, log: work.log)
-        { (item) async throws(APIStatus) in
+        loop = RoundLoop(
+            workers: 2, backoff: Backoff(initial: .milliseconds(200), maximum: .seconds(15)), time: time, log: work.log
+        ) { (item) async throws(APIStatus) in
             let start = time.now()
             do throws(APIStatus) {
                 let pause = try await Self.perform(item, work)

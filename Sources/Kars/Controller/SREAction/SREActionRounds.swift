@@ -229,7 +229,8 @@ struct SREActionRounds: Sendable {
     /// The record of what was decided, by whom, and what came of it: an Event for people, a log line for auditors.
     private func tell(_ phase: KarsSREAction.Status.Phase, _ status: KarsSREAction.Status, of object: JSONObject) {
         let spec = object["spec"]
-        let condition = status.conditions["Degraded"]?.status == .true ? status.conditions["Degraded"] : status.conditions["Available"]
+        let condition =
+            status.conditions["Degraded"]?.status == .true ? status.conditions["Degraded"] : status.conditions["Available"]
         let params = spec?["action"]?["params"]
         let target = "\(params?["namespace"]?.stringValue ?? "")/\(params?["name"]?.stringValue ?? "")"
         let type = spec?["action"]?["type"]?.stringValue ?? ""

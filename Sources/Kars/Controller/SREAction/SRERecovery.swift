@@ -139,7 +139,8 @@ extension SRERecovery {
             desired = isDaemonSet ? count("desiredNumberScheduled") : object["spec"]?["replicas"]?.intValue ?? 1
             let (updated, available) =
                 isDaemonSet
-                ? (count("updatedNumberScheduled"), count("numberAvailable")) : (count("updatedReplicas"), count("availableReplicas"))
+                ? (count("updatedNumberScheduled"), count("numberAvailable"))
+                : (count("updatedReplicas"), count("availableReplicas"))
             if count("observedGeneration") < object.metadata["generation"]?.intValue ?? 0 {
                 fault = "its change is not under way yet"
             } else if updated < desired {

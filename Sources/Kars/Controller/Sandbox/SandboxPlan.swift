@@ -89,7 +89,8 @@ struct SandboxPlan: Sendable {
         }
         if let mode = sandbox.spec.upstreamCompatibility?.sigsAgentSandbox, mode == .observe || mode == .translate {
             return Problem(
-                reason: "SpecInvalid", message: "upstreamCompatibility.sigsAgentSandbox \(mode.rawValue) is not offered: use off or overlay")
+                reason: "SpecInvalid",
+                message: "upstreamCompatibility.sigsAgentSandbox \(mode.rawValue) is not offered: use off or overlay")
         }
         if settings.isStrictAboutImages, let fault = ImageContract.fault(in: runtime) {
             return Problem(reason: "BYOContractInvalid", message: fault)

@@ -60,7 +60,9 @@ import Testing
         var status: KarsEval.Status? { cluster.object(evals, key).flatMap { try? KarsEval(reading: $0) }?.status }
 
         /// What the Job's controller and its node say of a run that is over.
-        func finish(_ job: JSONObject, failed: Int = 0, errored: Int = 0, says words: String? = nil, isLost: Bool = false) async throws {
+        func finish(_ job: JSONObject, failed: Int = 0, errored: Int = 0, says words: String? = nil, isLost: Bool = false)
+            async throws
+        {
             let condition: JSON = [
                 "type": failed + errored > 0 ? "Failed" : "Complete", "status": "True",
                 "lastTransitionTime": .string(clock.utc().rfc3339),

@@ -97,14 +97,17 @@ import Testing
         let held = Self.owned(Fixture.deployment(failure: text), "uid-d")
         let broken = Self.owned(Fixture.deployment("broken"), "uid-b")
         let effect = SREActionEffect(action: Fixture.deleteQuota)
-        let all = [SREWorkload(kind: "Deployment", name: "research"): held, SREWorkload(kind: "Deployment", name: "broken"): broken]
+        let all = [
+            SREWorkload(kind: "Deployment", name: "research"): held, SREWorkload(kind: "Deployment", name: "broken"): broken,
+        ]
         #expect(SRERecovery.workloads(of: effect, SRERecovery.Seen(), all: all).map(\.description) == ["Deployment/research"])
         let silent = [SREWorkload(kind: "Deployment", name: "broken"): broken]
         #expect(SRERecovery.workloads(of: effect, SRERecovery.Seen(), all: silent).map(\.description) == ["Deployment/broken"])
     }
 
     @Test func `a deleted pod is replaced in the workload that it belonged to`() {
-        let effect = SREActionEffect(action: SREActionRequest(.deletePod, .init(namespace: Fixture.place, name: "research-abc-1")))
+        let effect = SREActionEffect(
+            action: SREActionRequest(.deletePod, .init(namespace: Fixture.place, name: "research-abc-1")))
         var seen = Self.seen()
         seen.target = seen.pods[0]
         #expect(SRERecovery.workloads(of: effect, seen, all: [:]).map(\.description) == ["Deployment/research"])
