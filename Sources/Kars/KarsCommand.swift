@@ -32,7 +32,7 @@ struct KarsCommand: AsyncParsableCommand {
                 name: "Roles",
                 subcommands: [
                     ControllerCommand.self, RouterCommand.self, EgressGuardCommand.self, AgentCommand.self,
-                    SeccompInstallerCommand.self, PlaceCommand.self,
+                    SeccompInstallerCommand.self, PlaceCommand.self, EvalRunnerCommand.self,
                 ]),
         ])
 

@@ -29,7 +29,8 @@ final class Controller: Sendable {
         web = HTTPClient(config: HTTPClientConfig(), group: group, tls: try TLSContext.client())
         client = KubernetesClient(cluster, group: group, plugins: CredentialPluginProcess())
         controllerMetrics = ControllerMetrics(
-            in: metrics, kinds: ["KarsSandbox"], configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
+            in: metrics, kinds: ["KarsSandbox", "KarsSREAction", "KarsEval"],
+            configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
     }
 
     /// Works until `end` returns; rounds under way are then cut off between two requests, which the next leader's first round mends.
@@ -59,20 +60,21 @@ final class Controller: Sendable {
 
     private func lead() async -> LeaderElector.Ending {
         guard let name = config.leaseName else {
-            await work(through: client)
+            await work(through: client) { true }
             return Task.isCancelled ? .cancelled : .finished
         }
         let lease = LeaderElectionMachine.Config(namespace: config.namespace, name: name, identity: config.identity)
         // Ready while it waits: a standby that is not would keep a roll-out from ending.
         readiness.withLock { $0 = true }
-        return await LeaderElector(lease, through: client, time: client.time, log: log).lead { api in
+        let elector = LeaderElector(lease, through: client, time: client.time, log: log)
+        return await elector.lead { api in
             self.readiness.withLock { $0 = false }
-            await self.work(through: api)
+            await self.work(through: api) { elector.isLeading }
         }
     }
 
-    /// Every loop of the controller, a line each.
-    private func work(through api: any KubernetesAPI) async {
+    /// Every loop of the controller, a line each. `holds` says whether this process still leads, to what goes past `api`.
+    private func work(through api: any KubernetesAPI, while holds: @escaping @Sendable () -> Bool) async {
         let informers = SharedInformers(of: api, time: client.time, log: log)
         let events = EventRecorder(
             through: api, controller: "kars-controller/KarsSandbox", instance: config.identity, time: client.time, log: log)
@@ -81,10 +83,20 @@ final class Controller: Sendable {
             config: loopConfig("KarsSandbox"), log: log)
         SandboxWatches.add(to: sandboxes, informers)
         let policies = policyLoops(informers)
+        let repairs = repairLoop(informers, while: holds)
+        let evaluationEvents = EventRecorder(
+            through: api, controller: "kars-controller/KarsEval", instance: config.identity, time: client.time, log: log)
+        let evaluations = ReconcileLoop(
+            KarsEvalReconciler(time: client.time), informers: informers, events: evaluationEvents,
+            config: loopConfig("KarsEval"), log: log)
+        KarsEvalReconciler.addWatches(to: evaluations)
         await withDiscardingTaskGroup { group in
             group.addTask { await events.run() }
             group.addTask { await sandboxes.run() }
             group.addTask { await policies.run() }
+            group.addTask { await repairs.run() }
+            group.addTask { await evaluationEvents.run() }
+            group.addTask { await evaluations.run() }
             group.addTask { await informers.run() }
             group.addTask {
                 do throws(CancellationError) { try await informers.waitUntilSynced() } catch { return }
@@ -92,6 +104,19 @@ final class Controller: Sendable {
                 self.log.info("controller.synced")
             }
         }
+    }
+
+    private func repairLoop(_ informers: SharedInformers, while holds: @escaping @Sendable () -> Bool) -> SREActionLoop {
+        let identities = TokenIdentities(
+            api: informers.api, cluster: client.config, namespace: config.namespace, group: group, holds: holds)
+        var watch = WatchMachine.Config()
+        watch.watchTimeout = config.watchTimeout
+        return SREActionLoop(
+            SREActionRounds(
+                namespace: config.namespace, api: informers.api, identities: identities, safety: config.repairs,
+                time: client.time, log: log),
+            informers: informers, instance: config.identity, watch: watch,
+            onRound: controllerMetrics.observer(of: "KarsSREAction"))
     }
 
     private func policyLoops(_ informers: SharedInformers) -> PolicyLoops {

@@ -27,6 +27,8 @@ struct ControllerConfig: Sendable {
     /// Seconds that an EgressApproval may last (`EGRESS_APPROVAL_MAX_TTL_SECONDS`, default a day, a week at most).
     var longestGrant: Int
     var sandbox: SandboxSettings
+    /// What repairs may touch.
+    var repairs: SREActionSafety
     /// `KARS_LOG_LEVEL`, default info.
     var logLevel: Log.Level
 }
@@ -111,6 +113,7 @@ extension ControllerConfig {
         longestGrant = reader.integer("EGRESS_APPROVAL_MAX_TTL_SECONDS", in: 60...604_800, or: 86_400)
         logLevel = reader.choice("KARS_LOG_LEVEL", or: LogLevelOption.info).level
         sandbox = SandboxSettings(reading: &reader)
+        repairs = SREActionSafety(reading: &reader)
         sandbox.controller = ObjectKey(namespace: self.namespace, name: serviceAccount)
         try reader.finish()
     }

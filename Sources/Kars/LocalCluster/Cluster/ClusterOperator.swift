@@ -45,7 +45,7 @@ struct ClusterOperator: ClusterPart {
 
     /// Before anybody is told that the cluster is ready: who then declares a sandbox finds the kind.
     func install() async throws {
-        let manifests = KarsManifests.all([.definitions, .access, .admission, .defaults], ManifestConfig())
+        let manifests = KarsManifests.all([.definitions, .access, .admission, .defaults, .sre], ManifestConfig())
         let results = try await ClusterInstaller(api: context.client, time: context.client.time).install(manifests)
         log.info("operator.installed", ["objects": .int(results.count)])
     }

@@ -112,6 +112,8 @@ package struct KarsSREAction: KarsResource {
 
         package var phase: Phase?
         package var observedGeneration: Int?
+        /// SHA-256 of `spec.action` when it was first seen, in hexadecimal digits.
+        package var actionDigest: String?
         package var approvedBy: String?
         /// Times are RFC 3339.
         package var approvedAt: String?
@@ -129,6 +131,7 @@ package struct KarsSREAction: KarsResource {
         package static let fields: [SchemaField<Status>] = [
             .optional("phase", \.phase, "Proposed, Approved, Applied, Recovered; or Rejected, Expired, Failed."),
             .optional("observedGeneration", \.observedGeneration, "The generation that this speaks of."),
+            .optional("actionDigest", \.actionDigest, "Digest of what was proposed, to see that nothing else is done."),
             .optional("approvedBy", \.approvedBy, "Who approved it, as the API server knew them."),
             .optional("approvedAt", \.approvedAt, "When the approval was seen.") { $0.with(\.format, "date-time") },
             .optional("startedAt", \.startedAt, "When it began to be done; written before anything is.") {
