@@ -66,7 +66,7 @@ struct AuditTailCommand: AsyncParsableCommand {
         }
     }
 
-    private var asJSON: Bool { json || output == .json }
+    private var asJSON: Bool { json || output != .text }
     private var isFiltered: Bool { decision != nil || agent != nil || action != nil }
 
     private func isWanted(_ record: EvidenceRecord) -> Bool {

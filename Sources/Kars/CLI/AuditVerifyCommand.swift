@@ -30,8 +30,7 @@ struct AuditVerifyCommand: ParsableCommand {
     @Flag(help: "Fail when records follow the newest signed head, as after a crash.")
     var strict = false
 
-    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
-    var output: OutputFormat = .text
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if let expectHead, EvidenceVerifier.ExpectedHead(expectHead) == nil {
@@ -79,8 +78,8 @@ struct AuditVerifyCommand: ParsableCommand {
     }
 
     private func show(_ report: EvidenceReport) {
-        switch output {
-        case .json: Terminal.printLine(String(decoding: Self.json(report).encoded(pretty: true), as: UTF8.self))
+        switch output.output {
+        case .json, .yaml: output.print(Self.json(report)) { "" }
         case .text:
             let files = report.logs == 1 ? "1 file" : "\(report.logs) files"
             Terminal.printLine("the chain of \(Terminal.safeLine(report.sandbox)) holds: \(report.records) records in \(files)")
@@ -99,7 +98,7 @@ struct AuditVerifyCommand: ParsableCommand {
 
     private func show(_ fault: EvidenceFault, _ location: AuditTarget.Location, usedMemory: Bool) -> CommandFailure {
         let isMissing = fault.code == .notFound
-        if output == .json { Terminal.printLine(String(decoding: Self.json(fault).encoded(pretty: true), as: UTF8.self)) }
+        output.print(Self.json(fault)) { "" }
         guard !isMissing else { return CommandFailure(.notFound, fault.description) }
         var message = "the chain of \(location.label) does not hold\n  \(Terminal.safeLine(fault.description))"
         if usedMemory, let memory = location.memory, [.expectedHead, .key].contains(fault.code) {

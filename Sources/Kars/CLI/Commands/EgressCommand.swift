@@ -23,6 +23,7 @@ struct EgressCommand: AsyncParsableCommand {
     var deny: String?
     @Flag(help: "Stop learning; what was learned becomes the allow list.") var enforce = false
     @Flag(help: "Mode, counts and allow list (the default).") var status = false
+    @OptionGroup var cluster: ClusterOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -33,7 +34,7 @@ struct EgressCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = try await OperatorClient.connect(to: name)
+        let client = try await OperatorClient.connect(to: name, cluster)
         if learn {
             try await report(client.post("/egress/learn", ["enabled": true])) { _ in
                 "learning: every host not on the block list is allowed"
