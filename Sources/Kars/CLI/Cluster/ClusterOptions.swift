@@ -23,7 +23,7 @@ struct ClusterOptions: ParsableArguments {
         let environment = EnvironmentReader.ofProcess().values
         let choice = try ClusterChoice.decide(surroundings(environment))
         let client = KubernetesClient(
-            try choice.clientConfig(), group: EventLoopGroup(), plugins: CredentialPluginProcess(),
+            try choice.clientConfig(), group: try EventLoopGroup(), plugins: CredentialPluginProcess(),
             onWarning: { Terminal.note("warning: \(Terminal.safeLine($0))") })
         return ClusterConnection(api: client, client: client, namespace: givenNamespace ?? namespace, label: choice.label)
     }

@@ -42,7 +42,7 @@ struct ClusterSandbox: Sendable {
 
     /// The pod that runs, or that is nearest to it.
     func pod() async throws -> JSONObject {
-        let selector = ListOptions(labelSelector: "kars.azure.com/sandbox=\(name),kars.azure.com/component=sandbox", limit: 100)
+        let selector = KarsCore.ListOptions(labelSelector: "kars.azure.com/sandbox=\(name),kars.azure.com/component=sandbox", limit: 100)
         let pods = try await cluster.ask("looking for the pod of '\(name)'") { api in
             try await api.list(.pods, namespace: namespace, selector).items
         }

@@ -21,7 +21,7 @@ struct SandboxRollout: Sendable {
     ///
     /// The controller makes the namespace; one that a command made would not be the controller's. It is waited for.
     func applyCredentials(_ values: [String: Secret<String>], within limit: Duration) async throws {
-        let namespace = try await wait(within: limit, "its namespace") { sandbox in
+        let namespace = try await wait(within: limit, "its namespace") { sandbox -> String? in
             guard let namespace = sandbox.sandbox.status.namespace else { return nil }
             return try await cluster.ask("looking for namespace \(namespace)") { api in
                 try await api.objectIfPresent(.get(.namespaces, name: namespace)) == nil ? nil : namespace
@@ -64,7 +64,7 @@ struct SandboxRollout: Sendable {
 
     /// A container that will not start by itself ends the wait at once.
     private func lookForTrouble(in sandbox: ClusterSandbox) async throws {
-        let selector = ListOptions(labelSelector: "\(SandboxBundle.label)=\(name)", limit: 100)
+        let selector = KarsCore.ListOptions(labelSelector: "\(SandboxBundle.label)=\(name)", limit: 100)
         let pods = try await cluster.ask("looking for the pods of '\(name)'") { api in
             try await api.list(.pods, namespace: sandbox.namespace, selector).items
         }
