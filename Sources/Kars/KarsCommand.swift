@@ -38,7 +38,13 @@ struct KarsCommand: AsyncParsableCommand {
                     PolicyVerbs<KarsMemoryFlags>.self, PolicyVerbs<A2AAgentFlags>.self,
                 ]),
             CommandGroup(name: "Evidence", subcommands: [AuditCommand.self, EvalCommand.self]),
-            CommandGroup(name: "Roles", subcommands: [RouterCommand.self, EgressGuardCommand.self, AgentCommand.self]),
+            CommandGroup(name: "Cluster", subcommands: [InstallCommand.self, UninstallCommand.self, ManifestsCommand.self]),
+            CommandGroup(
+                name: "Roles",
+                subcommands: [
+                    ControllerCommand.self, RouterCommand.self, EgressGuardCommand.self, AgentCommand.self,
+                    SeccompInstallerCommand.self, PlaceCommand.self,
+                ]),
         ])
 
     /// Stages of the pod runner come first: they fork and change namespaces, which needs a process of one thread.

@@ -16,7 +16,7 @@ enum NamedSandbox: Sendable {
     case direct(LocalSandbox)
     case inCluster(ClusterSandbox)
 
-    static func find(_ name: String, _ options: ClusterOptions) async throws -> NamedSandbox {
+    static func find(_ name: String, _ options: NamespacedOptions) async throws -> NamedSandbox {
         guard KarsSandbox.fault(inName: name) == nil else { throw CommandFailure.noSandbox(name) }
         if !options.namesCluster {
             let directory = try KarsHome.open().sandbox(name)

@@ -47,7 +47,7 @@ struct AddCommand: AsyncParsableCommand {
     @Flag(help: "Print what would be applied as a YAML list, and send nothing.") var dryRun = false
     @Flag(help: "Return once everything is applied.") var noWait = false
     @Option(help: "Seconds to wait until it runs.") var timeout = 120
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {

@@ -18,7 +18,7 @@ struct ConnectCommand: AsyncParsableCommand {
     @Argument(help: "The sandbox.") var name: String
     @Option(help: "Ask this and print the answer; - reads it from standard input.") var prompt: String?
     @Flag(help: "A shell in the agent's container instead of a chat.") var shell = false
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     /// The best shell that the image has.

@@ -17,7 +17,7 @@ struct DestroyCommand: AsyncParsableCommand {
     @Argument(help: "The sandbox.") var name: String
     @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
     @Flag(help: "Do not wait until nothing of it is left in the cluster.") var noWait = false
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
 
     func run() async throws {
         let sandbox = try await NamedSandbox.find(name, cluster)

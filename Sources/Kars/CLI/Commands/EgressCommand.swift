@@ -23,7 +23,7 @@ struct EgressCommand: AsyncParsableCommand {
     var deny: String?
     @Flag(help: "Stop learning; what was learned becomes the allow list.") var enforce = false
     @Flag(help: "Mode, counts and allow list (the default).") var status = false
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {

@@ -16,7 +16,7 @@ struct EvalCommand: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Every evaluation with its last result.", discussion: "Example: kars eval list")
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws { output.print(try await Self.report(in: cluster.connect(), now: .now())) }
@@ -41,7 +41,7 @@ struct EvalCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "One evaluation: its last result and its history.", discussion: "Example: kars eval show nightly")
         @Argument(help: "Its name.") var name: String
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -79,7 +79,7 @@ struct EvalCommand: AsyncParsableCommand {
         @Argument(help: "Its name.") var name: String
         @Flag(help: "Wait for the result.") var wait = false
         @Option(help: "Seconds to wait.") var timeout = 600
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         private static let interval = Duration.milliseconds(500)
@@ -115,7 +115,7 @@ struct EvalCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "What the last run found otherwise than the one before.", discussion: "Example: kars eval diff nightly")
         @Argument(help: "Its name.") var name: String
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {

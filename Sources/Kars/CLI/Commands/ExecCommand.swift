@@ -14,7 +14,7 @@ struct ExecCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The sandbox.") var name: String
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @Argument(parsing: .postTerminator, help: ArgumentHelp("The command, after --.", valueName: "command")) var command: [String]
 
     func validate() throws {

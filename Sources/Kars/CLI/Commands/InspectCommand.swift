@@ -15,7 +15,7 @@ struct InspectCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The sandbox.") var name: String
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
     @Flag(help: "The same as --output json.") var json = false
 

@@ -14,7 +14,7 @@ struct ListCommand: AsyncParsableCommand {
               kars list --output json
             """)
 
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {

@@ -44,6 +44,8 @@ struct LocalCommand: AsyncParsableCommand {
         @Flag(help: "Serve in this process, with the log on standard output, until SIGTERM or SIGINT.") var foreground = false
         @Flag(help: "API server and controllers only: pods stay pending, as on a cluster that has no node yet.")
         var withoutNode = false
+        @Flag(help: "Also install kars in it, and run the controller that makes sandboxes of KarsSandbox objects.")
+        var withController = false
         @Option(help: "How much goes into the log: debug (a line for every request), info, warn, error.")
         var logLevel = LogLevelOption.info
 
@@ -53,13 +55,16 @@ struct LocalCommand: AsyncParsableCommand {
             do {
                 if foreground {
                     let log = Log(level: logLevel.level)
-                    return try await LocalServing(directory: directory, hasNode: !withoutNode, log: log).run { record in
+                    var serving = LocalServing(directory: directory, log: log)
+                    serving.hasNode = !withoutNode
+                    serving.hasController = withController
+                    return try await serving.run { record in
                         Terminal.note("the local cluster serves \(record.url); end it with Ctrl-C")
                     }
                 }
                 Terminal.note("starting the local cluster in \(directory.path)")
                 let (record, isNew) = try ClusterProcess(directory: directory).start(
-                    logLevel: logLevel.rawValue, hasNode: !withoutNode)
+                    logLevel: logLevel.rawValue, hasNode: !withoutNode, hasController: withController)
                 let spent = Instant.now().duration(since: started).wholeNanoseconds / 1_000_000
                 show(record, directory, isNew ? "ready after \(spent) ms" : "it was running already")
             } catch let error as CommandFailure {

@@ -40,7 +40,7 @@ struct LogsCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Go on printing as lines are written, until interrupted.") var follow = false
     @Option(help: "Lines from the end of each log.") var tail = 100
     @Option(help: "Whose log; see above.") var service = Service.all
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
 
     private static let interval = Duration.milliseconds(200)
 

@@ -21,7 +21,7 @@ struct ModelCommand: AsyncParsableCommand {
         @Argument(help: "The sandbox.") var name: String
         @Argument(help: "The model or deployment.") var model: String
         @Option(help: "Who serves it; the same as now when not given.") var provider: InferencePolicy.Deployment.Provider?
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -65,7 +65,7 @@ struct ModelCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "The models of a sandbox, in the order they are tried.", discussion: "Example: kars model get research")
         @Argument(help: "The sandbox.") var name: String
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -88,7 +88,7 @@ struct ModelCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "The models of every sandbox, or of one.", discussion: "Example: kars model list --context prod")
         @Argument(help: "Only this sandbox.") var name: String?
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {

@@ -14,7 +14,7 @@ struct PolicyApprovals: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Approve the call with this ticket.", valueName: "ticket")) var approve: String?
     @Option(help: ArgumentHelp("Deny the call with this ticket.", valueName: "ticket")) var deny: String?
     @Option(help: "In whose name; it is recorded.") var by: String?
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {

@@ -23,7 +23,7 @@ struct PolicyCommand: AsyncParsableCommand {
     struct Get: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What is configured, and what the router enforces.")
         @Argument(help: "The sandbox.") var name: String
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -43,7 +43,7 @@ struct PolicyCommand: AsyncParsableCommand {
         @Argument(help: "The sandbox.") var name: String
         @Argument(help: "A host name, or *.suffix.") var host: String
         @Option(help: "Its port.") var port: UInt16 = 443
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
 
         func run() async throws {
             try await PolicyCommand.edit(name, cluster) { try $0.add(host: host, port: port) }
@@ -56,7 +56,7 @@ struct PolicyCommand: AsyncParsableCommand {
         @Argument(help: "The sandbox.") var name: String
         @Argument(help: "The host as the list names it.") var host: String
         @Option(help: "Only this port; every port by default.") var port: UInt16?
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
 
         func run() async throws {
             try await PolicyCommand.edit(name, cluster) { list in
@@ -69,7 +69,7 @@ struct PolicyCommand: AsyncParsableCommand {
     }
 
     private static func edit(
-        _ name: String, _ cluster: ClusterOptions, _ change: (inout PolicyFiles.Allowlist) throws -> Void
+        _ name: String, _ cluster: NamespacedOptions, _ change: (inout PolicyFiles.Allowlist) throws -> Void
     ) async throws {
         switch try await NamedSandbox.find(name, cluster) {
         case .direct: try PolicyFiles.edit(name, change)

@@ -24,7 +24,7 @@ struct SRECommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "The repairs that were proposed, newest first.", discussion: "Example: kars sre actions --all-namespaces")
         @Flag(help: "Of every namespace.") var allNamespaces = false
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -61,7 +61,7 @@ struct SRECommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "One repair: what, to what, why, and how far it is.", discussion: "Example: kars sre show sre-action-ab12c")
         @Argument(help: "Its name.") var name: String
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -100,7 +100,7 @@ struct SRECommand: AsyncParsableCommand {
         @Argument(help: "Its name.") var name: String
         @Option(help: "What you have to say about it; it is recorded.") var note: String?
         @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -123,7 +123,7 @@ struct SRECommand: AsyncParsableCommand {
             abstract: "Refuse a proposed repair.", discussion: "Example: kars sre reject sre-action-ab12c --reason 'not that quota'")
         @Argument(help: "Its name.") var name: String
         @Option(help: "Why; it is recorded.") var reason: String?
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {

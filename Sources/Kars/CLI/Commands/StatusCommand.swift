@@ -12,7 +12,7 @@ struct StatusCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The sandbox.") var name: String
-    @OptionGroup var cluster: ClusterOptions
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {

@@ -28,7 +28,7 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
         var fromFile: String?
         @Flag(help: "Print what would be applied and send nothing.") var dryRun = false
         @Flag(help: "Take over fields that somebody else manages.") var forceConflicts = false
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
@@ -73,7 +73,7 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
         }
 
         @Argument(help: "Its name.") var name: String
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws { output.print(try await Self.report(name, in: cluster.connect())) }
@@ -98,7 +98,7 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
                 discussion: "Example: kars \(Flags.noun.name) list --context prod")
         }
 
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws { output.print(try await Self.report(in: cluster.connect(), now: .now())) }
@@ -126,7 +126,7 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
 
         @Argument(help: "Its name.") var name: String
         @Flag(help: "Do not ask.") var noPrompt = false
-        @OptionGroup var cluster: ClusterOptions
+        @OptionGroup var cluster: NamespacedOptions
 
         func run() async throws {
             if !noPrompt {

@@ -23,7 +23,7 @@ struct OperatorClient: Sendable {
     }
 
     /// Fails when there is no such sandbox, or it does not run.
-    static func connect(to name: String, _ options: ClusterOptions) async throws -> OperatorClient {
+    static func connect(to name: String, _ options: NamespacedOptions) async throws -> OperatorClient {
         try await OperatorClient(to: NamedSandbox.find(name, options).reachable)
     }
 

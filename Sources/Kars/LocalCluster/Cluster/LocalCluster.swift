@@ -12,13 +12,18 @@ final class LocalCluster: Sendable {
     private let group: EventLoopGroup
     private let executable: String
     private let hasNode: Bool
+    private let hasController: Bool
     private let log: Log
 
     /// Opens what the directory holds, or begins it. Blocking. The caller has claimed the directory.
-    init(_ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true, log: Log) throws {
+    init(
+        _ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true,
+        hasController: Bool = false, log: Log
+    ) throws {
         self.directory = directory
         self.executable = executable
         self.hasNode = hasNode
+        self.hasController = hasController
         self.log = log
         identity = try ClusterIdentity(
             directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
@@ -50,7 +55,11 @@ final class LocalCluster: Sendable {
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
-            let parts: [any ClusterPart] = node.map { [controllers, $0] } ?? [controllers]
+            var parts: [any ClusterPart] = [controllers]
+            if let node { parts.append(node) }
+            if hasController {
+                parts.append(ClusterOperator(context, server: record.url, authority: identity.authorityPEM))
+            }
             try await Self.run(parts, until: end, log)
         } catch {
             failure = error

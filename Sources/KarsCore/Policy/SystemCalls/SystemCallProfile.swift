@@ -1,36 +1,44 @@
-/// The `kars-strict` profile: the calls a container may make, by their number on each architecture.
+/// The `kars-strict` profile: the calls a container may make, by their number on each architecture, and what is looked at beyond the
+/// number. The local cluster compiles it to a filter, other clusters get it as a file for their container runtime.
 ///
 /// From spec/controller Appendix A without `process_vm_readv` and `pidfd_getfd`, which only read other processes.
-struct SystemCallProfile: Sendable {
-    enum Architecture: CaseIterable, Sendable {
+package enum SystemCallProfile {
+    package enum Architecture: CaseIterable, Sendable {
         case amd64
         case arm64
 
         /// AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 (linux/audit.h).
-        var auditValue: UInt32 { self == .amd64 ? 0xC000_003E : 0xC000_00B7 }
+        package var auditValue: UInt32 { self == .amd64 ? 0xC000_003E : 0xC000_00B7 }
 
         #if arch(x86_64)
-        static let current = Architecture.amd64
+        package static let current = Architecture.amd64
         #elseif arch(arm64)
-        static let current = Architecture.arm64
+        package static let current = Architecture.arm64
         #endif
     }
 
-    struct Call: Equatable, Sendable {
-        var name: String
-        var number: UInt32
+    package struct Call: Equatable, Sendable {
+        package var name: String
+        package var number: UInt32
     }
 
-    static func calls(on architecture: Architecture) -> [Call] {
+    /// `clone` with one of these would make a namespace: CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+    package static let namespaceFlags: UInt32 = 0x7E02_0000
+    /// What `socket` may be asked for, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: others no network namespace confines.
+    package static let socketFamilies: [UInt32] = [1, 2, 10, 16]
+    /// What `ioctl` may not be asked for, TIOCSTI and TIOCLINUX: input for a terminal as if its user had typed it.
+    package static let refusedControls: [UInt32] = [0x5412, 0x541C]
+
+    package static func calls(on architecture: Architecture) -> [Call] {
         (allowed + additions).compactMap { name, amd64, arm64 in
             (architecture == .amd64 ? amd64 : arm64).map { Call(name: name, number: UInt32($0)) }
         }
     }
 
     /// Above this number a call is newer than the profile and answered ENOSYS, so that libraries fall back to an older one.
-    static let newestKnown: UInt32 = 450
+    package static let newestKnown: UInt32 = 450
 
-    typealias Entry = (name: String, amd64: Int?, arm64: Int?)
+    private typealias Entry = (name: String, amd64: Int?, arm64: Int?)
 
     private static let allowed: [Entry] = [
         ("accept", 43, 202), ("accept4", 288, 242), ("access", 21, nil), ("arch_prctl", 158, nil), ("bind", 49, 200),

@@ -1,0 +1,107 @@
+import KarsCore
+
+/// Everything that the plan of a sandbox depends on besides its KarsSandbox.
+struct SandboxObserved: Sendable {
+    var namespace: JSONObject?
+    /// Whether the controller has its rights in the namespace yet; without them nothing there can be read.
+    var hasAccess = false
+    var controllerBinding: JSONObject?
+    var serviceAccount: JSONObject?
+    var networkPolicy: JSONObject?
+    var service: JSONObject?
+    var deployment: JSONObject?
+    var hasRouterSecret = false
+    /// ConfigMaps of the sandbox in its namespace, by name.
+    var configMaps: [String: JSONObject] = [:]
+    /// Why pods of the sandbox do not start, as their containers say.
+    var podProblems: [String] = []
+
+    /// What is referred to and exists.
+    var existing: Set<SandboxReference> = []
+    /// The compilers' ConfigMaps, by their reference.
+    var sources: [SandboxReference: JSONObject] = [:]
+    /// Cluster IPs of the cluster's name server.
+    var dns: [IPAddress] = []
+    /// For the router Secret, if it must be made.
+    var freshSecret: RouterSecretContent?
+}
+
+/// Reads it. What is in the sandbox's own namespace is read only once that is known to be ours.
+struct SandboxObserver: Sendable {
+    let owner: SandboxOwnership
+    let api: any KubernetesAPI
+
+    func namespace() async throws(APIStatus) -> JSONObject? {
+        try await api.objectIfPresent(.get(.namespaces, name: owner.namespace))
+    }
+
+    func observe(_ sandbox: KarsSandbox) async throws(APIStatus) -> SandboxObserved {
+        var seen = SandboxObserved()
+        seen.namespace = try await namespace()
+        for reference in SandboxReference.all(in: sandbox.spec, sandbox: owner.name) {
+            try await look(at: reference, &seen)
+        }
+        seen.dns = try await dns()
+        if let namespace = seen.namespace, owner.owns(namespace), !namespace.isBeingDeleted {
+            seen.controllerBinding = try await get(.roleBindings, SandboxAccess.controllerBindingName)
+            seen.hasAccess = seen.controllerBinding != nil
+        }
+        if seen.hasAccess { try await inside(&seen) }
+        if !seen.hasRouterSecret { seen.freshSecret = try Self.routerSecret(owner) }
+        return seen
+    }
+
+    /// What is in the sandbox's namespace.
+    private func inside(_ seen: inout SandboxObserved) async throws(APIStatus) {
+        seen.serviceAccount = try await get(.serviceAccounts, SandboxAccess.serviceAccountName)
+        seen.networkPolicy = try await get(.networkPolicies, SandboxNetwork.policyName)
+        seen.service = try await get(.services, owner.name)
+        seen.deployment = try await get(.deployments, owner.name)
+        seen.hasRouterSecret = try await get(.secrets, SandboxObjectNames(sandbox: owner.name).routerSecret) != nil
+        let selection = KarsCore.ListOptions(labelSelector: "\(SandboxOwnership.sandboxLabel)=\(owner.name)")
+        for map in try await api.list(.configMaps, namespace: owner.namespace, selection).items { seen.configMaps[map.name] = map }
+        if let deployment = seen.deployment, !SandboxWorkload(deployment).isAvailable {
+            seen.podProblems = try await api.list(.pods, namespace: owner.namespace, selection).items.flatMap(SandboxWorkload.problems)
+        }
+    }
+
+    private func look(at reference: SandboxReference, _ seen: inout SandboxObserved) async throws(APIStatus) {
+        let home = owner.homeNamespace
+        guard try await api.objectIfPresent(.get(reference.kind.resource, namespace: home, name: reference.name)) != nil else { return }
+        seen.existing.insert(reference)
+        seen.sources[reference] = try await api.objectIfPresent(.get(.configMaps, namespace: home, name: reference.configMap))
+    }
+
+    /// The name server's Service, whatever it is called.
+    private func dns() async throws(APIStatus) -> [IPAddress] {
+        let services = try await api.list(.services, namespace: "kube-system", KarsCore.ListOptions(labelSelector: "k8s-app=kube-dns")).items
+        var texts: [String] = []
+        for service in services {
+            let spec = service["spec"]
+            let addresses = spec?["clusterIPs"]?.arrayValue ?? [spec?["clusterIP"] ?? .null]
+            texts += addresses.compactMap(\.stringValue)
+        }
+        // "None" is no address: such a Service is reached by its pods.
+        return texts.compactMap { IPAddress($0) }
+    }
+
+    private func get(_ resource: GroupVersionResource, _ name: String) async throws(APIStatus) -> JSONObject? {
+        try await api.objectIfPresent(.get(resource, namespace: owner.namespace, name: name))
+    }
+
+    /// A token and a certificate of its own for each router; its operators pin the certificate.
+    private static func routerSecret(_ owner: SandboxOwnership) throws(APIStatus) -> RouterSecretContent {
+        let issued: IssuedCertificate
+        do throws(TLSError) {
+            issued = try SelfSigned.issue(
+                CertificateRequest(
+                    commonName: owner.name, dnsNames: SandboxAccess.routerNames(owner), now: .now(),
+                    validFor: .seconds(3_650 * 86_400)))
+        } catch {
+            throw .internalError("no certificate could be made: \(error)")
+        }
+        return RouterSecretContent(
+            adminToken: Secret(Array(Hex.encode(SecureRandom.bytes(32)).utf8)), tlsCertificate: Secret(issued.certificatePEM),
+            tlsKey: issued.privateKeyPEM)
+    }
+}

@@ -1,0 +1,113 @@
+import KarsCore
+
+/// Makes KarsSandbox objects true: reads what there is, and carries out what `SandboxPlan` decides.
+struct SandboxReconciler: Reconciler {
+    /// An object that cannot be read is observed too, so that its status can say so.
+    enum Observed: Sendable {
+        case unreadable(ResourceError)
+        case readable(KarsSandbox, SandboxObserved)
+        /// It is being deleted.
+        case leaving(namespace: JSONObject?)
+    }
+
+    let settings: SandboxSettings
+
+    let kind = KarsSandbox.kind
+    let finalizer: KarsCore.Finalizer? = KarsCore.Finalizer("kars.azure.com/namespace-cleanup")
+    let fieldManager = SandboxPlan.fieldManager
+    /// The status is read whole and written whole, other writers' conditions with it.
+    let statusWriting = StatusWriting.replace
+
+    func observe(_ object: JSONObject, through api: any KubernetesAPI) async throws(APIStatus) -> Observed {
+        let observer = SandboxObserver(owner: SandboxOwnership(object), api: api)
+        if object.isBeingDeleted { return .leaving(namespace: try await observer.namespace()) }
+        let sandbox: KarsSandbox
+        do throws(ResourceError) { sandbox = try KarsSandbox(reading: object) } catch { return .unreadable(error) }
+        return .readable(sandbox, try await observer.observe(sandbox))
+    }
+
+    func plan(for object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan {
+        guard case .readable(let sandbox, let seen) = observed else { return ReconcilePlan() }
+        return SandboxPlan(sandbox, SandboxOwnership(object), given: seen, settings).changes
+    }
+
+    /// The namespace, and with it everything in it; the object goes when that is gone, so that another of the same name finds room.
+    func cleanUp(_ object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan {
+        guard case .leaving(let namespace?) = observed, SandboxOwnership(object).owns(namespace) else { return ReconcilePlan() }
+        guard !namespace.isBeingDeleted else { return ReconcilePlan(requeueAfter: .seconds(2)) }
+        return ReconcilePlan([.delete(.namespaces, name: namespace.name, DeleteOptions(uid: namespace.uid))])
+    }
+
+    func status(of object: JSONObject, given observed: Observed, after outcome: PlanOutcome, now: UTCTime) -> JSON? {
+        switch observed {
+        case .readable(let sandbox, let seen):
+            let owner = SandboxOwnership(object)
+            let plan = SandboxPlan(sandbox, owner, given: seen, settings)
+            return SandboxStatus(sandbox: sandbox, owner: owner, plan: plan, seen: seen, outcome: outcome, now: now).status.json
+        case .unreadable(let error):
+            var status = Self.present(object)
+            status.phase = .degraded
+            let generation = object.metadata["generation"]?.intValue
+            status.observedGeneration = generation
+            for (type, holds) in [("Ready", Condition.Status.false), ("Degraded", .true)] {
+                status.conditions.set(type, holds, "SpecInvalid", error.description, generation: generation, now: now)
+            }
+            return status.json
+        case .leaving:
+            var status = Self.present(object)
+            status.phase = .terminating
+            return status.json
+        }
+    }
+
+    /// People see in `kubectl describe` why a sandbox is not as asked.
+    func notes(on object: JSONObject, afterStatus status: JSON) -> [EventNote] {
+        let conditions = status["conditions"]?.arrayValue ?? []
+        return conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map { degraded in
+            EventNote(
+                .warning, about: object, reason: degraded["reason"]?.stringValue ?? "Failed", action: "Reconcile",
+                degraded["message"]?.stringValue ?? "")
+        }
+    }
+
+    /// What the status says now; nothing when it cannot be read, since it is written anew then.
+    private static func present(_ object: JSONObject) -> KarsSandbox.Status {
+        guard let json = object["status"] else { return KarsSandbox.Status() }
+        do throws(ResourceError) { return try KarsSandbox.Status(reading: json, at: "status") } catch { return KarsSandbox.Status() }
+    }
+}
+
+/// What brings a sandbox up again: changes of what was made for it and of what it refers to, so that nothing is looked at on a timer.
+enum SandboxWatches {
+    private static let byReference = "references"
+
+    static func add(to loop: ReconcileLoop<SandboxReconciler>, _ informers: SharedInformers) {
+        // What is made for a sandbox says whose it is.
+        let owned: [GroupVersionResource] = [
+            .namespaces, .roleBindings, .serviceAccounts, .networkPolicies, .services, .deployments, .pods,
+        ]
+        for resource in owned {
+            loop.watches(resource, labels: SandboxOwnership.selector) { SandboxOwnership.owner(of: $0).map { [$0] } ?? [] }
+        }
+        // What sandboxes refer to is looked up among them. Its status tells when another compiled form is in its ConfigMap; ConfigMaps
+        // themselves may be read one by one only.
+        let sandboxes = informers.informer(
+            KarsSandbox.kind.resource, view: .whole, indexes: [byReference: { referenceKeys(of: $0) }])
+        for kind in SandboxReference.Kind.allCases {
+            loop.watches(kind.resource) { object in
+                sandboxes.objects(with: "\(kind.rawValue)/\(ObjectKey(object))", in: byReference).map(ObjectKey.init)
+            }
+        }
+        // The cluster's name server got another address: everybody's rules change.
+        loop.watches(.services, labels: "k8s-app=kube-dns") { _ in sandboxes.all.map(ObjectKey.init) }
+    }
+
+    /// Under which keys a sandbox is found by what it refers to.
+    private static func referenceKeys(of object: JSONObject) -> [String] {
+        guard let namespace = object.namespace else { return [] }
+        let spec: KarsSandbox.Spec
+        // One that cannot be read refers to nothing; its own change brings it up.
+        do throws(ResourceError) { spec = try KarsSandbox(reading: object).spec } catch { return [] }
+        return SandboxReference.all(in: spec, sandbox: object.name).map { "\($0.kind.rawValue)/\(namespace)/\($0.name)" }
+    }
+}

@@ -1,0 +1,157 @@
+import KarsCore
+
+/// The status of a sandbox: what was decided, how it went, and what its pod really does.
+struct SandboxStatus {
+    let sandbox: KarsSandbox
+    let owner: SandboxOwnership
+    let plan: SandboxPlan
+    let seen: SandboxObserved
+    let outcome: PlanOutcome
+    let now: UTCTime
+
+    /// What was there and is somebody else's stays: conditions of other writers, tokens, identities.
+    var status: KarsSandbox.Status {
+        var status = sandbox.status
+        status.observedGeneration = generation
+        status.runtimeKind = sandbox.spec.runtime.kind
+        status.phase = phase
+        if plan.problem?.reason != "NameConflict" {
+            status.namespace = owner.namespace
+            status.inferenceEndpoint = SandboxNetwork.endpoint(owner)
+            status.sandboxPod =
+                plan.isOverlay
+                ? "upstream/\(sandbox.spec.upstreamCompatibility?.upstreamSandboxRef?.name ?? "")" : "\(owner.name)-*"
+        }
+        status.conditions = conditions
+        return status
+    }
+
+    private var generation: Int? { sandbox.metadata["generation"]?.intValue }
+    private var isSuspended: Bool { sandbox.spec.suspended ?? false }
+
+    /// What the last round's Deployment does; nil while there is none.
+    private var workload: SandboxWorkload.State? { seen.deployment.map { SandboxWorkload($0).state } }
+
+    var phase: KarsSandbox.Status.Phase {
+        if case .failed = outcome { return seen.deployment == nil ? .pending : .degraded }
+        if let problem = plan.problem { return problem.isPending ? .pending : .degraded }
+        if plan.isOverlay { return .overlay }
+        if isSuspended { return workload == .stopped ? .suspended : .terminating }
+        return switch workload {
+        case .available: .running
+        case .failed: .degraded
+        case .creating, .stopped, nil: .creating
+        }
+    }
+
+    // MARK: - Conditions, a function each
+
+    private typealias Verdict = (status: Condition.Status, reason: String, message: String)
+
+    private var conditions: [Condition] {
+        var conditions = sandbox.status.conditions
+        func set(_ type: String, _ verdict: Verdict?) {
+            guard let verdict else { return conditions.removeAll { $0.type == type } }
+            conditions.set(type, verdict.status, verdict.reason, verdict.message, generation: generation, now: now)
+        }
+        set("Ready", ready)
+        set("Progressing", progressing)
+        set("Degraded", degraded)
+        set("RuntimeReady", runtimeReady)
+        set("Suspended", suspended)
+        set("AllowlistVerified", allowlistVerified)
+        set("AllowlistAuthoritative", allowlistAuthoritative)
+        set("EnvironmentAccepted", environmentAccepted)
+        set("BYOContractAdvisory", imageAdvisory)
+        set("PoliciesMounted", policiesMounted)
+        return conditions
+    }
+
+    /// What stands in the way, in one word and a sentence; nil: nothing.
+    private var obstacle: (reason: String, message: String, isPending: Bool)? {
+        // Rights in a namespace that was just made reach every API server a moment later.
+        if case .failed(let status) = outcome {
+            return ("Failed", status.message, status.isTransient || (status.reason == .forbidden && !seen.hasAccess))
+        }
+        if let problem = plan.problem { return (problem.reason, problem.message, problem.isPending) }
+        if case .failed(let message) = workload { return ("Failed", message, false) }
+        return nil
+    }
+
+    private var ready: Verdict {
+        if let obstacle { return (.false, obstacle.reason, obstacle.message) }
+        if plan.isOverlay { return (.true, "OverlayMode", Self.overlayMessage) }
+        if isSuspended { return (.false, "SuspendedBySpec", "spec.suspended is true") }
+        if workload == .available { return (.true, "Reconciled", "the pod is available") }
+        return (.false, "Creating", waiting)
+    }
+
+    private var progressing: Verdict {
+        if let obstacle { return (obstacle.isPending ? .true : .false, obstacle.reason, obstacle.message) }
+        if plan.isOverlay { return (.false, "OverlayMode", Self.overlayMessage) }
+        if isSuspended { return (workload == .stopped ? .false : .true, "SuspendedBySpec", "spec.suspended is true") }
+        return workload == .available ? (.false, "Reconciled", "") : (.true, "Creating", waiting)
+    }
+
+    private var degraded: Verdict? {
+        if let obstacle, !obstacle.isPending { return (.true, obstacle.reason, obstacle.message) }
+        return (.false, "Reconciled", "")
+    }
+
+    private var runtimeReady: Verdict {
+        if plan.isOverlay { return (.false, "OverlayMode", Self.overlayMessage) }
+        if plan.problem?.reason == "AdapterMissing", let problem = plan.problem { return (.false, problem.reason, problem.message) }
+        if let obstacle, seen.deployment == nil { return (.false, obstacle.reason, obstacle.message) }
+        if isSuspended { return (.false, "SuspendedBySpec", "spec.suspended is true") }
+        return workload == .available ? (.true, "Reconciled", "") : (.false, "Creating", waiting)
+    }
+
+    /// Kept for good once it was said.
+    private var suspended: Verdict? {
+        if plan.isOverlay { return (.true, "OverlayMode", Self.overlayMessage) }
+        if isSuspended { return (.true, "SuspendedBySpec", "spec.suspended is true") }
+        return sandbox.status.conditions["Suspended"] == nil ? nil : (.false, "Active", "")
+    }
+
+    private var allowlistVerified: Verdict? {
+        switch plan.allowlist.authority {
+        case .unset: nil
+        case .inline: (.false, "Unsigned", "allowedEndpoints are the object's own word")
+        case .refused(let reason, let message): (.false, reason, message)
+        }
+    }
+
+    private var allowlistAuthoritative: Verdict? {
+        switch plan.allowlist.authority {
+        case .unset: nil
+        case .inline:
+            plan.allowlist.faults.isEmpty
+                ? (.false, "Inline", "allowedEndpoints are in force")
+                : (.false, "Inline", "not in force: " + plan.allowlist.faults.joined(separator: "; "))
+        case .refused(_, let message):
+            seen.configMaps[SandboxObjectNames(sandbox: owner.name).allowlist] == nil
+                ? (.false, "FailedClosed", message) : (.false, "StaleLKG", "the list before stays in force: \(message)")
+        }
+    }
+
+    /// Variables that were not taken; gone when there are none.
+    private var environmentAccepted: Verdict? {
+        plan.droppedVariables.isEmpty
+            ? nil : (.false, "VariablesDropped", plan.droppedVariables.map(\.description).joined(separator: "; ").cut(toBytes: 4_096))
+    }
+
+    private var imageAdvisory: Verdict? { plan.imageAdvice.map { (.true, "BYOContractInvalid", $0) } }
+
+    private var policiesMounted: Verdict {
+        plan.missingPolicies.isEmpty
+            ? (.true, "Reconciled", "")
+            : (.false, "DependencyMissing", "the agent does not run without: " + plan.missingPolicies.joined(separator: ", "))
+    }
+
+    private var waiting: String {
+        seen.podProblems.isEmpty ? "the pod is not available yet" : seen.podProblems.joined(separator: "; ").cut(toBytes: 4_096)
+    }
+
+    private static let overlayMessage =
+        "somebody else runs the pod: it has neither the router nor the packet rules of kars unless its own template brings them"
+}
