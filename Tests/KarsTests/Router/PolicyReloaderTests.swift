@@ -34,13 +34,14 @@ import Testing
 
         init(_ directory: String) throws {
             self.directory = directory
-            for name in ["profiles", "inference", "egress", "approvals"] {
+            for name in ["profiles", "inference", "memory", "egress", "approvals"] {
                 try Files.createDirectories("\(directory)/\(name)", mode: 0o700)
             }
             reloader = PolicyReloader(
+                sandbox: "t",
                 paths: RouterConfig.PolicyPaths(
                     profiles: "\(directory)/profiles", inference: "\(directory)/inference",
-                    allowlist: "\(directory)/egress", approvals: "\(directory)/approvals",
+                    memory: "\(directory)/memory", allowlist: "\(directory)/egress", approvals: "\(directory)/approvals",
                     blockList: "\(directory)/blocklist.txt", blockListEnabled: true, learnsEgress: false,
                     pollInterval: .milliseconds(20)),
                 store: store, egress: egress, metrics: RouterMetrics(in: Metrics(), sandbox: "t", models: []), log: .silent,

@@ -96,6 +96,8 @@ struct OperatorPlane: HTTPHandler {
 
     private var policyStatus: JSON {
         guard var object = pipeline.policies.board.json.objectValue else { return pipeline.policies.board.json }
+        // Whoever asks knows whom it asked; the answer says who answers.
+        object["sandbox"] = .string(config.sandbox)
         object["persistence"] = ["budgets": .bool(budget.problem == nil), "evidence": .bool(pipeline.evidenceProblem == nil)]
         return .object(object)
     }

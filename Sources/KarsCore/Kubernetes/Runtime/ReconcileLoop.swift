@@ -114,6 +114,7 @@ private struct Rounds<R: Reconciler>: Sendable {
         }
         switch reconciler.finalizer?.step(for: object, in: resource) {
         case .add(let request):
+            guard reconciler.holds(object) else { return try await carryOut(object).requeueAfter }
             _ = try await api.send(request)
             return nil
         case .cleanUp(let remove): return try await cleanUp(object, removing: remove).requeueAfter

@@ -11,6 +11,8 @@ package protocol Reconciler: Sendable {
     var kind: ResourceDescription { get }
     /// Nil: nothing outlives the object but what the garbage collector finds by owner references.
     var finalizer: Finalizer? { get }
+    /// Whether `object` may still have something to clean up: one that has not gets no finalizer.
+    func holds(_ object: JSONObject) -> Bool
     /// Who owns the fields that the loop applies.
     var fieldManager: String { get }
     var statusWriting: StatusWriting { get }
@@ -40,6 +42,7 @@ package enum StatusWriting: Sendable {
 
 extension Reconciler {
     package var finalizer: Finalizer? { nil }
+    package func holds(_ object: JSONObject) -> Bool { true }
     package var statusWriting: StatusWriting { .apply }
     package var reconcilesDeleted: Bool { false }
     package func notes(on object: JSONObject, after change: KubernetesRequest, _ result: Result<JSON, APIStatus>) -> [EventNote] {
