@@ -23,10 +23,13 @@ struct SandboxBundle: Sendable {
         /// The agent container's; nil leaves the controller's.
         var resources: KarsSandbox.Resources?
         var isSuspended = false
+        /// On a person's own machine: the controller then lets `kars exec` in, which it does nowhere else.
+        var isForDevelopment = false
     }
 
     /// On everything that belongs to one sandbox.
     static let label = "kars.azure.com/sandbox"
+    static let developmentLabel = "kars.azure.com/dev-only"
     /// On tool policies: the preset that their profile was made from.
     static let profileAnnotation = "kars.azure.com/profile"
 
@@ -61,7 +64,6 @@ struct SandboxBundle: Sendable {
 
     static func inferencePolicy(of sandbox: String) -> String { derived(sandbox, "-inference") }
     static func toolPolicy(of sandbox: String) -> String { derived(sandbox, "-toolpolicy") }
-    static func modelSecret(of sandbox: String) -> String { derived(sandbox, "-model") }
 
     /// A label of at most 63 bytes; the end is kept.
     private static func derived(_ sandbox: String, _ suffix: String) -> String {
@@ -132,6 +134,8 @@ struct SandboxBundle: Sendable {
         spec.networkPolicy = network
         spec.resources = wish.resources
         if wish.isSuspended { spec.suspended = true }
-        return KarsSandbox(metadata: metadata(wish.name, wish), spec: spec, status: KarsSandbox.Status())
+        var metadata = metadata(wish.name, wish)
+        if wish.isForDevelopment { metadata["labels"] = [label: .string(wish.name), developmentLabel: "true"] }
+        return KarsSandbox(metadata: metadata, spec: spec, status: KarsSandbox.Status())
     }
 }

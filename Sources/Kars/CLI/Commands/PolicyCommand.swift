@@ -74,7 +74,7 @@ struct PolicyCommand: AsyncParsableCommand {
         switch try await NamedSandbox.find(name, cluster) {
         case .direct: try PolicyFiles.edit(name, change)
         case .inCluster(let sandbox):
-            try await SandboxAllowlist(cluster: sandbox.cluster, name: name).edit(change)
+            try await AllowlistEdit(cluster: sandbox.cluster, name: name).edit(change)
         }
     }
 }
@@ -108,7 +108,7 @@ struct SandboxPolicyView {
             ? "ToolPolicy '\(name)': a signed profile" : policy == nil ? "ToolPolicy '\(name)', which does not exist" : "ToolPolicy '\(name)'"
         return SandboxPolicyView(
             profile: profile?["inline"]?.stringValue, source: source,
-            allowlist: try SandboxAllowlist.read(sandbox.sandbox.spec.networkPolicy, of: sandbox.name))
+            allowlist: try AllowlistEdit.read(sandbox.sandbox.spec.networkPolicy, of: sandbox.name))
     }
 
     func report(enforced: JSON) -> Report {

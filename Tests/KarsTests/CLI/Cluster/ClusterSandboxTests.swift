@@ -83,7 +83,7 @@ import Testing
 
     @Test func `hosts are added once and in order, and taken away`() async throws {
         let (fake, connection) = try await cluster((KarsSandbox.kind.resource, ClusterFixture.sandbox("a")))
-        let list = SandboxAllowlist(cluster: connection, name: "a")
+        let list = AllowlistEdit(cluster: connection, name: "a")
         let hosts = {
             fake.object(KarsSandbox.kind.resource, ObjectKey(namespace: "kars-system", name: "a"))?["spec"]?["networkPolicy"]?[
                 "allowedEndpoints"]?.arrayValue?.compactMap { $0["host"]?.stringValue } ?? []
@@ -102,12 +102,12 @@ import Testing
 
     @Test func `an edit that somebody else made meanwhile is not lost`() async throws {
         let (fake, connection) = try await cluster((KarsSandbox.kind.resource, ClusterFixture.sandbox("a")))
-        let list = SandboxAllowlist(cluster: connection, name: "a")
+        let list = AllowlistEdit(cluster: connection, name: "a")
         // The version that is read is older than the one that is written to: the second write must see the first.
         let racing = RacingCluster(cluster: fake) {
             try await list.edit { try $0.add(host: "first.example", port: 443) }
         }
-        try await SandboxAllowlist(cluster: ClusterFixture.connection(racing), name: "a").edit { try $0.add(host: "second.example", port: 443) }
+        try await AllowlistEdit(cluster: ClusterFixture.connection(racing), name: "a").edit { try $0.add(host: "second.example", port: 443) }
         let hosts = fake.object(KarsSandbox.kind.resource, ObjectKey(namespace: "kars-system", name: "a"))?["spec"]?["networkPolicy"]?["allowedEndpoints"]?
             .arrayValue?.compactMap { $0["host"]?.stringValue } ?? []
         #expect(hosts.contains("first.example") && hosts.contains("second.example"))
@@ -120,7 +120,7 @@ import Testing
             "artifactType": "application/vnd.kars.egress-allowlist.v1+yaml",
         ]
         let (fake, connection) = try await cluster((KarsSandbox.kind.resource, object))
-        await #expect { try await SandboxAllowlist(cluster: connection, name: "a").edit { try $0.add(host: "x.example", port: 443) } } throws: {
+        await #expect { try await AllowlistEdit(cluster: connection, name: "a").edit { try $0.add(host: "x.example", port: 443) } } throws: {
             ($0 as? CommandFailure)?.status == .refusedByPolicy
         }
         #expect(!fake.requests.contains { $0.verb == .patch(.merge) })

@@ -2,7 +2,7 @@ import KarsCore
 
 /// The hosts that a KarsSandbox names in its specification, as `kars policy allow` and `deny` edit them: read, changed and written back
 /// under the version that was read, so that no other edit is lost.
-struct SandboxAllowlist: Sendable {
+struct AllowlistEdit: Sendable {
     let cluster: ClusterConnection
     let name: String
 
