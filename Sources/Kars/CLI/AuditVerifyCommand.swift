@@ -2,12 +2,13 @@ import ArgumentParser
 import KarsCore
 
 /// `kars audit verify`: exit 0 when the chain holds, 1 with the place when it does not, 3 when there is none.
-struct AuditVerifyCommand: ParsableCommand {
+struct AuditVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Checks that a chain is whole: every record, every link, every signed head.",
         discussion: """
-            Works offline, from the files and the public key alone, also while the router writes. The first fault is named by \
+            Works offline, from the files and the public key alone, also while the router writes; of a sandbox in a cluster the files are
+            copied here first. The first fault is named by \
             file, line and record. For a sandbox by name, the key and the last record of each successful run are remembered \
             and must be in the chain the next time, so that putting back an older copy is noticed.
 
@@ -38,8 +39,8 @@ struct AuditVerifyCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
-        let location = try target.locate()
+    func run() async throws {
+        let location = try await target.locate()
         let remembered = try location.memory?.load()
         var verifier = EvidenceVerifier(directory: location.directory)
         verifier.publicKey = try givenKey() ?? remembered?.publicKey

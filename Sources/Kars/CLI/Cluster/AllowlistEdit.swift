@@ -15,7 +15,8 @@ struct AllowlistEdit: Sendable {
             let network = sandbox.sandbox.spec.networkPolicy
             guard network?.allowlistRef == nil else {
                 throw CommandFailure(
-                    .refusedByPolicy, "the allow list of '\(name)' is a signed document (spec.networkPolicy.allowlistRef), and only that counts",
+                    .refusedByPolicy,
+                    "the allow list of '\(name)' is a signed document (spec.networkPolicy.allowlistRef), and only that counts",
                     advice: "Sign and publish a new one, or remove allowlistRef.")
             }
             var list = try Self.read(network, of: name)

@@ -39,7 +39,9 @@ struct ClusterChoice: Equatable, Sendable {
             guard !paths.isEmpty else {
                 throw CommandFailure(
                     .usage, "context '\(context)' is wanted, and there is no kubeconfig that could hold it",
-                    advice: "Name the file with --kubeconfig FILE or KUBECONFIG; the embedded cluster is started by `kars local start`.")
+                    advice:
+                        "Name the file with --kubeconfig FILE or KUBECONFIG; the embedded cluster is started by `kars local start`."
+                )
             }
             return ClusterChoice(paths: paths, context: context, label: "context \(context)")
         }
@@ -50,7 +52,8 @@ struct ClusterChoice: Equatable, Sendable {
         if let file = given.userFile { return ClusterChoice(paths: [file], context: nil, label: label(nil, in: file)) }
         let start = "`kars local start --with-controller` starts a cluster on this machine"
         throw CommandFailure(
-            .usage, given.hasStoppedCluster ? "the embedded cluster is not running, and no other is named" : "no cluster is named",
+            .usage,
+            given.hasStoppedCluster ? "the embedded cluster is not running, and no other is named" : "no cluster is named",
             advice: "\(start); --context or --kubeconfig names another one.")
     }
 
@@ -66,7 +69,8 @@ struct ClusterChoice: Equatable, Sendable {
             return config
         } catch {
             throw CommandFailure(
-                .usage, "\(error)", advice: "--context and --kubeconfig, or KARS_KUBE_CONTEXT and KUBECONFIG, name another cluster.")
+                .usage, "\(error)",
+                advice: "--context and --kubeconfig, or KARS_KUBE_CONTEXT and KUBECONFIG, name another cluster.")
         }
     }
 }

@@ -14,7 +14,10 @@ struct ClusterConnection: Sendable {
     /// For messages: `the embedded cluster`, `context prod`.
     let label: String
 
-    init(api: any KubernetesAPI, client: KubernetesClient? = nil, namespace: String = defaultNamespace, label: String = "the cluster") {
+    init(
+        api: any KubernetesAPI, client: KubernetesClient? = nil, namespace: String = defaultNamespace,
+        label: String = "the cluster"
+    ) {
         self.api = api
         self.client = client
         self.namespace = namespace
@@ -114,7 +117,8 @@ struct ClusterConnection: Sendable {
             return CommandFailure(.usage, text, advice: "The kubeconfig's credentials are missing or no longer good.")
         case .forbidden:
             return CommandFailure(
-                .refusedByPolicy, text, advice: "Your role, or an admission policy, does not allow it; `kubectl auth whoami` says who you are.")
+                .refusedByPolicy, text,
+                advice: "Your role, or an admission policy, does not allow it; `kubectl auth whoami` says who you are.")
         case .notFound where status.name == nil:
             return CommandFailure(.usage, text, advice: "kars is not installed there: `kars install` adds its kinds.")
         case .notFound: return CommandFailure(.notFound, text)

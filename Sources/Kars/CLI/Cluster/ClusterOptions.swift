@@ -3,7 +3,8 @@ import KarsCore
 
 /// Which cluster a command talks to: the same flags everywhere.
 struct ClusterOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A context of the kubeconfig; KARS_KUBE_CONTEXT says the same.", valueName: "name")) var context: String?
+    @Option(help: ArgumentHelp("A context of the kubeconfig; KARS_KUBE_CONTEXT says the same.", valueName: "name")) var context:
+        String?
     @Option(
         help: ArgumentHelp(
             "A kubeconfig; KUBECONFIG says the same. Without either: the embedded cluster that runs, else ~/.kube/config.",
@@ -14,8 +15,7 @@ struct ClusterOptions: ParsableArguments {
     var namesCluster: Bool { context != nil || kubeconfig != nil }
 
     /// The cluster that is named, found or running.
-    func choice() throws -> ClusterChoice {
-        let environment = EnvironmentReader.ofProcess().values
+    func choice(environment: [String: String] = EnvironmentReader.ofProcess().values) throws -> ClusterChoice {
         if let kubeconfig, !Files.exists(kubeconfig) { throw CommandFailure(.notFound, "there is no file \(kubeconfig)") }
         return try ClusterChoice.decide(surroundings(environment))
     }
@@ -67,8 +67,11 @@ struct NamespacedOptions: ParsableArguments {
     /// Sends nothing yet.
     ///
     /// - Parameter namespace: where to work when nobody says otherwise.
-    func connect(defaultNamespace namespace: String = ClusterConnection.defaultNamespace) throws -> ClusterConnection {
-        let choice = try cluster.choice(), client = try ClusterOptions.client(choice)
+    func connect(
+        defaultNamespace namespace: String = ClusterConnection.defaultNamespace,
+        environment: [String: String] = EnvironmentReader.ofProcess().values
+    ) throws -> ClusterConnection {
+        let choice = try cluster.choice(environment: environment), client = try ClusterOptions.client(choice)
         return ClusterConnection(api: client, client: client, namespace: givenNamespace ?? namespace, label: choice.label)
     }
 }

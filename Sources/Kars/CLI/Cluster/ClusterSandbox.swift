@@ -42,7 +42,8 @@ struct ClusterSandbox: Sendable {
 
     /// The pod that runs, or that is nearest to it.
     func pod() async throws -> JSONObject {
-        let selector = KarsCore.ListOptions(labelSelector: "kars.azure.com/sandbox=\(name),kars.azure.com/component=sandbox", limit: 100)
+        let selector = KarsCore.ListOptions(
+            labelSelector: "kars.azure.com/sandbox=\(name),kars.azure.com/component=sandbox", limit: 100)
         let pods = try await cluster.ask("looking for the pod of '\(name)'") { api in
             try await api.list(.pods, namespace: namespace, selector).items
         }
@@ -111,7 +112,9 @@ extension ClusterSandbox: ReachableSandbox {
                 advice: "`kars status \(self.name)` says what it waits for.")
         }
         let value = { (key: String) in secret["data"]?[key]?.stringValue.flatMap { Base64.decode($0) } }
-        guard let token = value("admin-token"), let certificate = value("tls.crt"), let text = String(validating: token, as: UTF8.self) else {
+        guard let token = value("admin-token"), let certificate = value("tls.crt"),
+            let text = String(validating: token, as: UTF8.self)
+        else {
             throw CommandFailure(.failed, "the Secret \(namespace)/\(name) holds no admin-token and tls.crt")
         }
         return OperatorAccess(token: Secret(text), certificatePEM: certificate)

@@ -22,12 +22,21 @@ enum NamedSandbox: Sendable {
             let directory = try KarsHome.open().sandbox(name)
             if directory.exists { return .direct(LocalSandbox(directory)) }
         }
+        return .inCluster(try await inCluster(name, options))
+    }
+
+    static func inCluster(
+        _ name: String, _ options: NamespacedOptions, _ environment: [String: String] = EnvironmentReader.ofProcess().values
+    ) async throws -> ClusterSandbox {
         let cluster: ClusterConnection
-        do { cluster = try options.connect() } catch let failure as CommandFailure where !options.namesCluster {
+        do { cluster = try options.connect(environment: environment) } catch let failure as CommandFailure
+            where !options.namesCluster
+        {
             // Nowhere to look is no reason to hide what was looked for.
-            throw CommandFailure(.notFound, "there is no sandbox named '\(name)' on this machine; \(failure.message)", advice: failure.advice)
+            throw CommandFailure(
+                .notFound, "there is no sandbox named '\(name)' on this machine; \(failure.message)", advice: failure.advice)
         }
-        return .inCluster(try await ClusterSandbox.existing(name, in: cluster))
+        return try await ClusterSandbox.existing(name, in: cluster)
     }
 
     var reachable: any ReachableSandbox {

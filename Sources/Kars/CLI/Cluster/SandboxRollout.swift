@@ -17,20 +17,27 @@ struct SandboxRollout: Sendable {
         for (resource, object) in bundle.objects { try await cluster.apply(resource, object) }
     }
 
-    /// Keys and tokens, by the variable that the agent's container gets them in, into the Secret that only that container mounts.
+    /// Keys and tokens, by the variable that the agent's container gets them in, and the model's key, each into the Secret that only
+    /// the container mounts which is to have them.
     ///
     /// The controller makes the namespace; one that a command made would not be the controller's. It is waited for.
-    func applyCredentials(_ values: [String: Secret<String>], within limit: Duration) async throws {
+    func applyCredentials(
+        _ values: [String: Secret<String>], modelKey: Secret<String>? = nil, within limit: Duration
+    ) async throws {
         let namespace = try await wait(within: limit, "its namespace") { sandbox -> String? in
             guard let namespace = sandbox.sandbox.status.namespace else { return nil }
             return try await cluster.ask("looking for namespace \(namespace)") { api in
                 try await api.objectIfPresent(.get(.namespaces, name: namespace)) == nil ? nil : namespace
             }
         }
-        try await applySecret("\(name)-credentials", namespace: namespace, values)
+        if !values.isEmpty { try await applySecret("\(name)-credentials", namespace: namespace, values) }
+        if let modelKey {
+            try await applySecret(
+                SandboxObjectNames(sandbox: name).modelKeySecret, namespace: namespace, ["model-key": modelKey])
+        }
     }
 
-    func applySecret(_ secret: String, namespace: String, _ values: [String: Secret<String>]) async throws {
+    private func applySecret(_ secret: String, namespace: String, _ values: [String: Secret<String>]) async throws {
         let data = values.sorted { $0.key < $1.key }.map { ($0.key, JSON.string(Base64.encode(Array($0.value.reveal().utf8)))) }
         try await cluster.apply(
             .secrets,
@@ -71,7 +78,8 @@ struct SandboxRollout: Sendable {
         for pod in pods where !pod.isBeingDeleted {
             guard let trouble = Self.trouble(of: pod) else { continue }
             throw CommandFailure(
-                .failed, "sandbox '\(name)' cannot start: \(trouble)", advice: "`kars logs \(name)` shows what its containers wrote.")
+                .failed, "sandbox '\(name)' cannot start: \(trouble)",
+                advice: "`kars logs \(name)` shows what its containers wrote.")
         }
     }
 

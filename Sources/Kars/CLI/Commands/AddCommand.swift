@@ -15,6 +15,7 @@ struct AddCommand: AsyncParsableCommand {
               kars add second --runtime native --provider demo --model demo
               kars add research --runtime openai-agents --model gpt-4.1 --token-budget-daily 200000
               kars add mine --runtime byo --byo-image registry.example.com/agents/mine:1.4 --policy-profile web
+              kars add research --provider openai --runtime native --model-key openai-api-key
               kars add chat --runtime openclaw --channels telegram,slack --api-keys brave-api-key
               kars add research --dry-run > research.yaml
             """)
@@ -40,10 +41,18 @@ struct AddCommand: AsyncParsableCommand {
     @Option(help: "What a prompt agent of the provider is told.") var agentInstructions: String?
     @Option(help: ArgumentHelp("Tools of the provider: file_search, web_search, code_interpreter.", valueName: "a,b"))
     var agentTools: String?
-    @Option(help: ArgumentHelp("Channels whose tokens the agent gets: telegram, slack, discord; a variant after a dot.", valueName: "a,b"))
+    @Option(
+        help: ArgumentHelp(
+            "Channels whose tokens the agent gets: telegram, slack, discord; a variant after a dot.", valueName: "a,b"))
     var channels: String?
     @Option(help: ArgumentHelp("Keys of services that the agent gets, by their name in `kars credentials`.", valueName: "a,b"))
     var apiKeys: String?
+    @Option(
+        help: ArgumentHelp(
+            "Give the router, and nobody else, this key for the model: its name in `kars credentials`.", valueName: "key"))
+    var modelKey: String?
+    @Flag(help: "For a cluster of your own: kars exec and connect --shell get in, which they do not in production.")
+    var devOnly = false
     @Flag(help: "Print what would be applied as a YAML list, and send nothing.") var dryRun = false
     @Flag(help: "Return once everything is applied.") var noWait = false
     @Option(help: "Seconds to wait until it runs.") var timeout = 120
@@ -76,7 +85,7 @@ struct AddCommand: AsyncParsableCommand {
         guard !dryRun else {
             return output.output == .json ? output.print(bundle.list) { "" } : Terminal.printPart(YAML.emit(bundle.list))
         }
-        let credentials = try credentials()
+        let credentials = try credentials(), key = try modelKey.map(storedSecret)
         let connection = try cluster.connect()
         let rollout = SandboxRollout(cluster: connection, name: name)
         guard try await connection.find(KarsSandbox.self, name) == nil else {
@@ -86,12 +95,12 @@ struct AddCommand: AsyncParsableCommand {
         }
         let limit = Duration.seconds(timeout)
         var steps = Steps(total: noWait ? 1 : 2)
-        if credentials.isEmpty {
+        if credentials.isEmpty, key == nil {
             try await rollout.apply(bundle)
         } else {
-            // A container gets its variables when it starts: the sandbox rests until the Secret is there.
+            // Containers get what they are given when they start: the sandbox rests until the Secrets are there.
             try await rollout.apply(try self.bundle(isSuspended: true))
-            try await rollout.applyCredentials(credentials, within: limit)
+            try await rollout.applyCredentials(credentials, modelKey: key, within: limit)
             try await connection.apply(KarsSandbox.kind.resource, bundle.sandbox.object)
         }
         steps.done("applied \(bundle.objects.count) objects to \(connection.label)")
@@ -123,6 +132,7 @@ struct AddCommand: AsyncParsableCommand {
         wish.learnsEgress = learnEgress
         wish.agent = try agent()
         wish.isSuspended = isSuspended
+        wish.isForDevelopment = devOnly
         let bundle = SandboxBundle(wish)
         let faults = bundle.faults()
         guard faults.isEmpty else {
@@ -147,28 +157,38 @@ struct AddCommand: AsyncParsableCommand {
         return agent
     }
 
-    /// By variable. A name that nothing is stored under is a failure: an agent without its token would fail later and elsewhere.
+    /// By variable.
     private func credentials() throws -> [String: Secret<String>] {
-        let names = Self.words(channels).map { Self.tokenName(ofChannel: $0) } + Self.words(apiKeys)
-        guard !names.isEmpty else { return [:] }
-        let store = try SecretStore.ofUser(in: KarsHome.open())
-        let environment = EnvironmentReader.ofProcess().values
         var values: [String: Secret<String>] = [:]
-        for name in names {
-            let base = String(name.prefix { $0 != "." })
-            guard let variable = SecretName.known.first(where: { $0.name == base })?.environmentVariable else {
-                let known = SecretName.known.map(\.name).joined(separator: ", ")
-                throw CommandFailure(.usage, "'\(name)' is no key that an agent can be given", advice: "Known are \(known).")
-            }
-            let exact = try SecretName.resolve(name, given: nil, in: store, environment: environment)
-            guard let value = try exact ?? SecretName.resolve(base, given: nil, in: store, environment: environment) else {
+        for name in Self.words(channels).map(Self.tokenName) + Self.words(apiKeys) {
+            guard let variable = Self.agentKeys[Self.base(of: name)] else {
                 throw CommandFailure(
-                    .usage, "no '\(name)' is stored, and \(variable) is not set", advice: "`kars credentials set \(name)` asks for it.")
+                    .usage, "'\(name)' is no key that an agent can be given",
+                    advice:
+                        "Known are \(Self.agentKeys.keys.sorted().joined(separator: ", ")); --model-key gives one to the router.")
             }
-            values[variable] = value
+            values[variable] = try storedSecret(name)
         }
         return values
     }
+
+    /// Of the exact name, else of the name before its dot. A name that nothing is stored under is a failure: an agent without its token
+    /// would fail later and elsewhere.
+    private func storedSecret(_ name: String) throws -> Secret<String> {
+        let store = try SecretStore.ofUser(in: KarsHome.open()), environment = EnvironmentReader.ofProcess().values
+        for candidate in [name, Self.base(of: name)] {
+            if let value = try SecretName.resolve(candidate, given: nil, in: store, environment: environment) { return value }
+        }
+        throw CommandFailure(.usage, "no '\(name)' is stored", advice: "`kars credentials set \(name)` asks for it.")
+    }
+
+    /// Name in the store to variable in the agent's container. Keys of models are not among them: those are the router's.
+    private static let agentKeys = Dictionary(
+        uniqueKeysWithValues: SecretName.known.filter { !["azure-openai-key", "openai-api-key"].contains($0.name) }.map {
+            ($0.name, $0.environmentVariable)
+        })
+
+    private static func base(of name: String) -> String { String(name.prefix { $0 != "." }) }
 
     /// `telegram.cloud` is `telegram-token.cloud`.
     static func tokenName(ofChannel channel: String) -> String {

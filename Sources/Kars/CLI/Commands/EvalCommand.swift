@@ -15,7 +15,8 @@ struct EvalCommand: AsyncParsableCommand {
         subcommands: [List.self, Show.self, Run.self, Diff.self])
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Every evaluation with its last result.", discussion: "Example: kars eval list")
+        static let configuration = CommandConfiguration(
+            abstract: "Every evaluation with its last result.", discussion: "Example: kars eval list")
         @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
@@ -27,7 +28,8 @@ struct EvalCommand: AsyncParsableCommand {
             for object in objects {
                 let eval = try EvalCommand.read(object, in: cluster)
                 table.add([
-                    object.name, eval.spec.targetSandboxRef.name, EvalCommand.corpus(of: eval), eval.status.phase?.rawValue ?? "-",
+                    object.name, eval.spec.targetSandboxRef.name, EvalCommand.corpus(of: eval),
+                    eval.status.phase?.rawValue ?? "-",
                     Age.text(of: object, now: now), eval.status.lastResult.map(EvalCommand.summary) ?? "-",
                 ])
             }
@@ -75,7 +77,8 @@ struct EvalCommand: AsyncParsableCommand {
 
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Start a run now.", discussion: "With --wait the command fails when a case did. Example: kars eval run nightly --wait")
+            abstract: "Start a run now.",
+            discussion: "With --wait the command fails when a case did. Example: kars eval run nightly --wait")
         @Argument(help: "Its name.") var name: String
         @Flag(help: "Wait for the result.") var wait = false
         @Option(help: "Seconds to wait.") var timeout = 600
@@ -87,7 +90,9 @@ struct EvalCommand: AsyncParsableCommand {
         func run() async throws {
             let cluster = try cluster.connect()
             let before = try await Self.start(name, in: cluster)
-            guard wait else { return output.print(["name": .string(name), "started": true]) { "a run of \(name) was asked for" } }
+            guard wait else {
+                return output.print(["name": .string(name), "started": true]) { "a run of \(name) was asked for" }
+            }
             let end = Instant.now().advanced(by: .seconds(timeout))
             while true {
                 let object = try await cluster.existing(KarsEval.self, name), eval = try EvalCommand.read(object, in: cluster)
@@ -97,7 +102,9 @@ struct EvalCommand: AsyncParsableCommand {
                     return
                 }
                 guard Instant.now() < end else {
-                    throw CommandFailure(.failed, "no result of \(name) after \(timeout) s", advice: "`kars eval show \(name)` shows it when it comes.")
+                    throw CommandFailure(
+                        .failed, "no result of \(name) after \(timeout) s",
+                        advice: "`kars eval show \(name)` shows it when it comes.")
                 }
                 try await Task.sleep(for: Self.interval)
             }
@@ -127,19 +134,29 @@ struct EvalCommand: AsyncParsableCommand {
             let status = try EvalCommand.read(object, in: cluster).status
             // The history may begin with the last run itself.
             guard let last = status.lastResult, let before = status.history.first(where: { $0.jobName != last.jobName }) else {
-                return Report(json: ["name": .string(object.name), "runs": .int(status.lastResult == nil ? 0 : 1)], text: "\(object.name): fewer than two runs")
+                return Report(
+                    json: ["name": .string(object.name), "runs": .int(status.lastResult == nil ? 0 : 1)],
+                    text: "\(object.name): fewer than two runs")
             }
             let numbers = [
-                ("total", before.total, last.total), ("passed", before.passed, last.passed), ("failed", before.failed, last.failed),
+                ("total", before.total, last.total), ("passed", before.passed, last.passed),
+                ("failed", before.failed, last.failed),
                 ("errored", before.errored, last.errored),
             ]
             let isOtherCorpus = before.corpusDigest != last.corpusDigest
             var table = Table(["", before.jobName, last.jobName, "CHANGE"])
-            for (label, old, new) in numbers { table.add([label, "\(old)", "\(new)", new == old ? "-" : new > old ? "+\(new - old)" : "\(new - old)"]) }
+            for (label, old, new) in numbers {
+                table.add([label, "\(old)", "\(new)", new == old ? "-" : new > old ? "+\(new - old)" : "\(new - old)"])
+            }
             var text = table.text
             if isOtherCorpus { text += "\nthe cases themselves changed" }
-            if !last.firstFailingCases.isEmpty { text += "\nfailing now: " + last.firstFailingCases.map(Terminal.safeLine).joined(separator: ", ") }
-            var json: JSONObject = ["name": .string(object.name), "before": .string(before.jobName), "last": .string(last.jobName), "corpusChanged": .bool(isOtherCorpus)]
+            if !last.firstFailingCases.isEmpty {
+                text += "\nfailing now: " + last.firstFailingCases.map(Terminal.safeLine).joined(separator: ", ")
+            }
+            var json: JSONObject = [
+                "name": .string(object.name), "before": .string(before.jobName), "last": .string(last.jobName),
+                "corpusChanged": .bool(isOtherCorpus),
+            ]
             for (label, old, new) in numbers { json[label] = ["before": .int(old), "last": .int(new)] }
             return Report(json: .object(json), text: text)
         }

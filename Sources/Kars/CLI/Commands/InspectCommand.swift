@@ -4,7 +4,8 @@ import KarsCore
 /// `kars inspect`: what a router enforces, beside what the cluster asks for (spec/cli 9.2).
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "The policies that a sandbox's router enforces, by digest, and whether they are those that are wanted.",
+        commandName: "inspect",
+        abstract: "The policies that a sandbox's router enforces, by digest, and whether they are those that are wanted.",
         discussion: """
             The router says what it has loaded, since when, and why it did not take something newer. The digests are compared with those
             that the controller published.
@@ -32,7 +33,8 @@ struct InspectCommand: AsyncParsableCommand {
     static func published(for sandbox: ClusterSandbox) async throws -> [String: String] {
         var digests: [String: String] = [:]
         let spec = sandbox.sandbox.spec
-        let tools = try await sandbox.cluster.find(ToolPolicy.self, spec.governance?.toolPolicyRef?.name ?? ToolPolicy.defaultName)
+        let tools = try await sandbox.cluster.find(
+            ToolPolicy.self, spec.governance?.toolPolicyRef?.name ?? ToolPolicy.defaultName)
         digests["AgtProfile"] = tools?["status"]?["agtProfileDigest"]?.stringValue
         let inference = try await sandbox.cluster.find(InferencePolicy.self, spec.inferenceRef.name)
         digests["InferencePolicy"] = inference?["status"]?["compiledDigest"]?.stringValue
@@ -55,7 +57,9 @@ struct InspectCommand: AsyncParsableCommand {
                 members["current"] = .bool(isCurrent)
             }
             lines.append(Terminal.safeLine(line))
-            for problem in [entry["last_error"]?.stringValue].compactMap(\.self) { lines.append("    ✗ \(Terminal.safeLine(problem))") }
+            for problem in [entry["last_error"]?.stringValue].compactMap(\.self) {
+                lines.append("    ✗ \(Terminal.safeLine(problem))")
+            }
             for warning in entry["warnings"]?.arrayValue?.compactMap(\.stringValue) ?? [] {
                 lines.append("    note: \(Terminal.safeLine(warning))")
             }

@@ -109,7 +109,9 @@ enum Age {
 
     /// Of an object, from its metadata.
     static func text(of object: JSONObject, now: UTCTime) -> String {
-        guard let created = object.metadata["creationTimestamp"]?.stringValue.flatMap({ UTCTime(rfc3339: $0) }) else { return "-" }
+        guard let created = object.metadata["creationTimestamp"]?.stringValue.flatMap({ UTCTime(rfc3339: $0) }) else {
+            return "-"
+        }
         return text(now.duration(since: created))
     }
 }

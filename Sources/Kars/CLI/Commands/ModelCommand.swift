@@ -32,10 +32,11 @@ struct ModelCommand: AsyncParsableCommand {
         static func set(
             _ model: String, _ provider: InferencePolicy.Deployment.Provider?, of sandbox: ClusterSandbox
         ) async throws -> Report {
-            let cluster = sandbox.cluster, policy = try await SandboxModel.policy(of: sandbox)
+            let cluster = sandbox.cluster, policy = try await ModelChoice.policy(of: sandbox)
             guard policy.spec.bundleRef == nil else {
                 throw CommandFailure(
-                    .refusedByPolicy, "\(InferencePolicy.title(policy.name)) is a signed document (spec.bundleRef), and only that counts",
+                    .refusedByPolicy,
+                    "\(InferencePolicy.title(policy.name)) is a signed document (spec.bundleRef), and only that counts",
                     advice: "Sign and publish a new one, or refer to another policy.")
             }
             var preference = policy.spec.modelPreference ?? InferencePolicy.ModelPreference()
@@ -43,15 +44,17 @@ struct ModelCommand: AsyncParsableCommand {
             preference.primary.deployment = model
             if let provider { preference.primary.provider = provider }
             guard policy.spec.modelPreference != nil || provider != nil else {
-                throw CommandFailure(.usage, "\(InferencePolicy.title(policy.name)) names no model yet", advice: "Say --provider too.")
+                throw CommandFailure(
+                    .usage, "\(InferencePolicy.title(policy.name)) names no model yet", advice: "Say --provider too.")
             }
             var changed = policy.spec
             changed.modelPreference = preference
             if let fault = changed.faults().first { throw CommandFailure(.usage, "\(fault)") }
             try await cluster.merge(
                 InferencePolicy.self, policy.name, ["spec": ["modelPreference": ["primary": preference.primary.json]]])
-            let others = try await SandboxModel.others(than: sandbox, under: policy.name)
-            var text = "\(sandbox.name): \(before.map(SandboxModel.title) ?? "no model") → \(SandboxModel.title(preference.primary))"
+            let others = try await ModelChoice.others(than: sandbox, under: policy.name)
+            var text =
+                "\(sandbox.name): \(before.map(ModelChoice.title) ?? "no model") → \(ModelChoice.title(preference.primary))"
             if !others.isEmpty { text += "\nnote: \(others.joined(separator: ", ")) refer to the same policy and change too" }
             return Report(
                 json: [
@@ -74,13 +77,13 @@ struct ModelCommand: AsyncParsableCommand {
         }
 
         static func report(_ sandbox: ClusterSandbox) async throws -> Report {
-            let policy = try await SandboxModel.policy(of: sandbox)
+            let policy = try await ModelChoice.policy(of: sandbox)
             let models = policy.spec.modelPreference.map { [$0.primary] + $0.fallback } ?? []
             return Report(
                 json: ["sandbox": .string(sandbox.name), "policy": .string(policy.name), "models": .array(models.map(\.json))],
                 text: models.isEmpty
                     ? "\(InferencePolicy.title(policy.name)) names no model\(policy.spec.bundleRef == nil ? "" : " itself: it is a signed document")"
-                    : models.map(SandboxModel.title).joined(separator: "\n"))
+                    : models.map(ModelChoice.title).joined(separator: "\n"))
         }
     }
 
@@ -114,13 +117,14 @@ struct ModelCommand: AsyncParsableCommand {
                 ])
                 rows.append(["sandbox": .string(sandbox.name), "policy": .string(policy), "modelPreference": preference ?? .null])
             }
-            return Report(json: .array(rows), text: rows.isEmpty ? "no sandbox in \(cluster.namespace) of \(cluster.label)" : table.text)
+            return Report(
+                json: .array(rows), text: rows.isEmpty ? "no sandbox in \(cluster.namespace) of \(cluster.label)" : table.text)
         }
     }
 }
 
 /// The models that a sandbox has through its InferencePolicy.
-private enum SandboxModel {
+private enum ModelChoice {
     static func policy(of sandbox: ClusterSandbox) async throws -> InferencePolicy {
         let name = sandbox.sandbox.spec.inferenceRef.name
         let object = try await sandbox.cluster.existing(InferencePolicy.self, name)

@@ -105,7 +105,8 @@ struct SandboxPolicyView {
         let profile = policy?["spec"]?["agtProfile"]
         let source =
             profile?["bundleRef"] != nil
-            ? "ToolPolicy '\(name)': a signed profile" : policy == nil ? "ToolPolicy '\(name)', which does not exist" : "ToolPolicy '\(name)'"
+            ? "ToolPolicy '\(name)': a signed profile"
+            : policy == nil ? "ToolPolicy '\(name)', which does not exist" : "ToolPolicy '\(name)'"
         return SandboxPolicyView(
             profile: profile?["inline"]?.stringValue, source: source,
             allowlist: try AllowlistEdit.read(sandbox.sandbox.spec.networkPolicy, of: sandbox.name))

@@ -48,7 +48,9 @@ struct SRECommand: AsyncParsableCommand {
             }
             return Report(
                 json: .array(objects.map { .object($0.withoutManagers) }),
-                text: objects.isEmpty ? "no repair was proposed in \(allNamespaces ? cluster.label : "\(cluster.namespace) of \(cluster.label)")" : table.text)
+                text: objects.isEmpty
+                    ? "no repair was proposed in \(allNamespaces ? cluster.label : "\(cluster.namespace) of \(cluster.label)")"
+                    : table.text)
         }
 
         private static func target(of object: JSONObject) -> String {
@@ -96,7 +98,8 @@ struct SRECommand: AsyncParsableCommand {
 
     struct Approve: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Let a proposed repair be done.", discussion: "Example: kars sre approve sre-action-ab12c --note 'as agreed'")
+            abstract: "Let a proposed repair be done.",
+            discussion: "Example: kars sre approve sre-action-ab12c --note 'as agreed'")
         @Argument(help: "Its name.") var name: String
         @Option(help: "What you have to say about it; it is recorded.") var note: String?
         @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
@@ -108,11 +111,15 @@ struct SRECommand: AsyncParsableCommand {
             let object = try await cluster.existing(KarsSREAction.self, name)
             if !yes {
                 guard Terminal.isInteractive else {
-                    throw CommandFailure(.usage, "this lets '\(name)' be done", advice: "`kars sre show \(name)` shows it; add --yes when no one can be asked.")
+                    throw CommandFailure(
+                        .usage, "this lets '\(name)' be done",
+                        advice: "`kars sre show \(name)` shows it; add --yes when no one can be asked.")
                 }
                 Terminal.note(try Show.report(object, in: cluster).text)
                 Terminal.notePart("Approve it? [y/N] ")
-                guard readLine()?.lowercased().hasPrefix("y") == true else { throw CommandFailure(.failed, "nothing was decided") }
+                guard readLine()?.lowercased().hasPrefix("y") == true else {
+                    throw CommandFailure(.failed, "nothing was decided")
+                }
             }
             output.print(try await SRECommand.decide(object, .approved, note, in: cluster))
         }
@@ -120,7 +127,8 @@ struct SRECommand: AsyncParsableCommand {
 
     struct Reject: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Refuse a proposed repair.", discussion: "Example: kars sre reject sre-action-ab12c --reason 'not that quota'")
+            abstract: "Refuse a proposed repair.",
+            discussion: "Example: kars sre reject sre-action-ab12c --reason 'not that quota'")
         @Argument(help: "Its name.") var name: String
         @Option(help: "Why; it is recorded.") var reason: String?
         @OptionGroup var cluster: NamespacedOptions

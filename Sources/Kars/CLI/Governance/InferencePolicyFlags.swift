@@ -21,10 +21,12 @@ struct InferencePolicyFlags: PolicyFlags {
     @Option(help: "Tokens per UTC month.") var monthlyTokens: Int?
     @Option(help: "Tokens of one call.") var perRequestTokens: Int?
     @Option(help: "The model or deployment of the first choice.") var model: String?
-    @Option(help: "Who serves it: azure-openai, openai, anthropic, gemini, bedrock, ollama or demo.") var provider = "azure-openai"
+    @Option(help: "Who serves it: azure-openai, openai, anthropic, gemini, bedrock, ollama or demo.") var provider =
+        "azure-openai"
     @Option(help: ArgumentHelp("What is tried when it fails, in order; repeat for more.", valueName: "provider:deployment"))
     var fallback: [String] = []
-    @Option(help: "Block every category from here on: Safe (the strictest), Low, Medium or High.") var contentSafetySeverity: String?
+    @Option(help: "Block every category from here on: Safe (the strictest), Low, Medium or High.") var contentSafetySeverity:
+        String?
     @Flag(help: "Refuse answers that came without prompt shields.") var requirePromptShields = false
     @Option(help: "A name for people.") var displayName: String?
 
@@ -54,7 +56,8 @@ struct InferencePolicyFlags: PolicyFlags {
             preference.primary = try Self.deployment(provider, model, "--provider")
             preference.fallback = try fallback.map { word in
                 guard let colon = word.firstIndex(of: ":") else {
-                    throw CommandFailure(.usage, "--fallback \(word): expected PROVIDER:DEPLOYMENT, for instance openai:gpt-4o-mini")
+                    throw CommandFailure(
+                        .usage, "--fallback \(word): expected PROVIDER:DEPLOYMENT, for instance openai:gpt-4o-mini")
                 }
                 return try Self.deployment(String(word[..<colon]), String(word[word.index(after: colon)...]), "--fallback")
             }
@@ -62,7 +65,8 @@ struct InferencePolicyFlags: PolicyFlags {
         } else if !fallback.isEmpty {
             throw CommandFailure(.usage, "--fallback goes with --model")
         }
-        let severity: InferencePolicy.ContentSafety.Severity? = try Self.choice(contentSafetySeverity, "--content-safety-severity")
+        let severity: InferencePolicy.ContentSafety.Severity? = try Self.choice(
+            contentSafetySeverity, "--content-safety-severity")
         if severity != nil || requirePromptShields {
             var safety = InferencePolicy.ContentSafety()
             (safety.hate, safety.selfHarm, safety.sexual, safety.violence) = (severity, severity, severity, severity)

@@ -19,7 +19,8 @@ struct McpServerFlags: PolicyFlags {
     @Option(help: "Whom tokens must be for.") var oauthAudience: String?
     @Option(help: "The resource that tokens must be for (RFC 8707).") var oauthResource: String?
     @Option(help: "What a caller's token must allow; repeat for more.") var scope: [String] = []
-    @Option(help: "A tool that agents may call, * for all; repeat for more. None without this flag.") var allowedTool: [String] = []
+    @Option(help: "A tool that agents may call, * for all; repeat for more. None without this flag.") var allowedTool: [String] =
+        []
     @Option(help: ArgumentHelp("A label that a sandbox must have to use it; repeat for more.", valueName: "key=value"))
     var allowedSandboxLabel: [String] = []
     @Option(help: "Variable of the router that holds what it proves itself to the server with.") var bearerFromEnv: String?

@@ -40,7 +40,8 @@ extension PolicyFlags {
     }
 
     /// A word of a closed set.
-    static func choice<Choice: SchemaChoice>(_ word: String?, _ flag: String, _ type: Choice.Type = Choice.self) throws -> Choice? {
+    static func choice<Choice: SchemaChoice>(_ word: String?, _ flag: String, _ type: Choice.Type = Choice.self) throws -> Choice?
+    {
         guard let word else { return nil }
         guard let choice = Choice(rawValue: word) else {
             throw CommandFailure(

@@ -69,7 +69,8 @@ enum PolicyManifest {
         lines += faults(model).map { "\($0)" }
         guard lines.isEmpty else {
             throw CommandFailure(
-                .usage, "\(type.title(object.name)) is refused:\n" + lines.map { "  \(Terminal.safeLine($0))" }.joined(separator: "\n"),
+                .usage,
+                "\(type.title(object.name)) is refused:\n" + lines.map { "  \(Terminal.safeLine($0))" }.joined(separator: "\n"),
                 advice: "Nothing was sent.")
         }
         return model

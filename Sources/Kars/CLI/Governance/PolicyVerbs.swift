@@ -24,7 +24,8 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
 
         @Argument(help: "Its name.") var name: String
         @OptionGroup var flags: Flags
-        @Option(help: "Take the specification from this file, YAML or JSON; - is standard input. Other flags then count for nothing.")
+        @Option(
+            help: "Take the specification from this file, YAML or JSON; - is standard input. Other flags then count for nothing.")
         var fromFile: String?
         @Flag(help: "Print what would be applied and send nothing.") var dryRun = false
         @Flag(help: "Take over fields that somebody else manages.") var forceConflicts = false
@@ -34,7 +35,8 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
         func run() async throws {
             let object = try object()
             guard !dryRun else {
-                return output.output == .json ? output.print(.object(object)) { "" } : Terminal.printPart(YAML.emit(.object(object)))
+                return output.output == .json
+                    ? output.print(.object(object)) { "" } : Terminal.printPart(YAML.emit(.object(object)))
             }
             output.print(try await Self.apply(object, to: cluster.connect(), forces: forceConflicts))
         }
@@ -48,7 +50,8 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
                 object = try PolicyManifest.object(
                     Flags.Kind.self, name: name, namespace: cluster.namespace, file: fromFile, text: text)
             } else {
-                object = PolicyManifest.object(Flags.Kind.self, name: name, namespace: cluster.namespace, spec: try flags.spec().json)
+                object = PolicyManifest.object(
+                    Flags.Kind.self, name: name, namespace: cluster.namespace, spec: try flags.spec().json)
             }
             _ = try PolicyManifest.check(object, as: Flags.Kind.self) { $0.spec.faults() }
             return object
@@ -120,7 +123,8 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
     struct Delete: AsyncParsableCommand {
         static var configuration: CommandConfiguration {
             CommandConfiguration(
-                commandName: "delete", abstract: "Delete one; sandboxes that refer to it keep what they have and say that it is missing.",
+                commandName: "delete",
+                abstract: "Delete one; sandboxes that refer to it keep what they have and say that it is missing.",
                 discussion: "Example: kars \(Flags.noun.name) delete my-policy --no-prompt")
         }
 
@@ -131,10 +135,13 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
         func run() async throws {
             if !noPrompt {
                 guard Terminal.isInteractive else {
-                    throw CommandFailure(.usage, "this deletes \(Flags.Kind.title(name))", advice: "Add --no-prompt when no one can be asked.")
+                    throw CommandFailure(
+                        .usage, "this deletes \(Flags.Kind.title(name))", advice: "Add --no-prompt when no one can be asked.")
                 }
                 Terminal.notePart("Delete \(Flags.Kind.title(name))? [y/N] ")
-                guard readLine()?.lowercased().hasPrefix("y") == true else { throw CommandFailure(.failed, "nothing was deleted") }
+                guard readLine()?.lowercased().hasPrefix("y") == true else {
+                    throw CommandFailure(.failed, "nothing was deleted")
+                }
             }
             try await Self.delete(name, in: cluster.connect())
             Terminal.note("\(Flags.Kind.title(name)) deleted")

@@ -87,7 +87,8 @@ struct SandboxLaunch {
             name: record.name, runtime: runtime, model: record.model,
             provider: SandboxSpec.ModelBackend(kind: record.provider.rawValue, endpoint: record.endpoint),
             secrets: RouterSecretContent(
-                adminToken: Secret(Array(identity.access.token.reveal().utf8)), tlsCertificate: Secret(identity.access.certificatePEM),
+                adminToken: Secret(Array(identity.access.token.reveal().utf8)),
+                tlsCertificate: Secret(identity.access.certificatePEM),
                 tlsKey: identity.privateKeyPEM, modelKey: modelKey.map { Secret(Array($0.reveal().utf8)) }))
         spec.placement = .laptop(
             SandboxSpec.LaptopPlacement(

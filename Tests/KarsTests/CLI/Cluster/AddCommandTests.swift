@@ -13,7 +13,10 @@ import Testing
         let bundle = try AddCommand.parse(arguments).bundle()
         #expect(bundle.faults().isEmpty)
         #expect(bundle.objects.map { $0.object["kind"]?.stringValue } == ["InferencePolicy", "ToolPolicy", "KarsSandbox"])
-        #expect(bundle.objects.allSatisfy { $0.object.labels["kars.azure.com/sandbox"] == "a" && $0.object.namespace == "kars-system" })
+        #expect(
+            bundle.objects.allSatisfy {
+                $0.object.labels["kars.azure.com/sandbox"] == "a" && $0.object.namespace == "kars-system"
+            })
         for (_, object) in bundle.objects {
             var spec = object["spec"] ?? .null
             let schema =
@@ -26,8 +29,10 @@ import Testing
 
     @Test func `flags reach the objects`() throws {
         let bundle = try AddCommand.parse([
-            "a", "--runtime", "native", "--provider", "openai", "--model", "m", "--isolation", "standard", "--token-budget-daily", "7",
-            "--token-budget-per-request", "3", "--trust-threshold", "900", "--policy-profile", "minimal", "--require-prompt-shields",
+            "a", "--runtime", "native", "--provider", "openai", "--model", "m", "--isolation", "standard", "--token-budget-daily",
+            "7",
+            "--token-budget-per-request", "3", "--trust-threshold", "900", "--policy-profile", "minimal",
+            "--require-prompt-shields",
             "--learn-egress", "--agent-instructions", "be brief", "--agent-tools", "web_search, file_search", "-n", "team",
         ]).bundle()
         #expect(bundle.inference.spec.modelPreference?.primary.json == ["provider": "openai", "deployment": "m"])
@@ -49,7 +54,8 @@ import Testing
 
     @Test(arguments: [
         ["A"], [String(repeating: "x", count: 59)], ["a", "--image", "x:1", "--runtime", "hermes"], ["a", "--runtime", "byo"],
-        ["a", "--byo-image", "x:1"], ["a", "--maf-language", "python"], ["a", "--runtime", "semantic-kernel"], ["a", "--channels", "telegram", "--runtime", "native"],
+        ["a", "--byo-image", "x:1"], ["a", "--maf-language", "python"], ["a", "--runtime", "semantic-kernel"],
+        ["a", "--channels", "telegram", "--runtime", "native"],
         ["a", "--policy-profile", "lax"], ["a", "--isolation", "none"], ["a", "--provider", "nobody"], ["a", "--timeout", "0"],
     ])
     func `what cannot be is refused as usage`(arguments: [String]) {
@@ -57,7 +63,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["a", "--runtime", "microsoft-agent-framework", "--maf-language", "dotnet"], ["a", "--runtime", "byo", "--byo-image", "x:1", "--byo-contract-version", "v2"],
+        ["a", "--runtime", "microsoft-agent-framework", "--maf-language", "dotnet"],
+        ["a", "--runtime", "byo", "--byo-image", "x:1", "--byo-contract-version", "v2"],
         ["a", "--runtime", "native", "--trust-threshold", "1001"], ["a", "--runtime", "native", "--agent-tools", "telepathy"],
         ["a", "--runtime", "native", "--model", "two words"],
         ["a", "--runtime", "byo", "--byo-image", "x:1", "--agent-instructions", "be brief"],
@@ -74,7 +81,9 @@ import Testing
     }
 
     @Test(arguments: [("telegram", "telegram-token"), ("telegram.cloud", "telegram-token.cloud"), ("slack", "slack-token")])
-    func `a channel's token has a name`(channel: String, name: String) { #expect(AddCommand.tokenName(ofChannel: channel) == name) }
+    func `a channel's token has a name`(channel: String, name: String) {
+        #expect(AddCommand.tokenName(ofChannel: channel) == name)
+    }
 
     @Test func `a dry run is a list that kubectl takes`() throws {
         let list = try AddCommand.parse(["a", "--runtime", "native"]).bundle().list
@@ -144,14 +153,20 @@ import Testing
     @Test func `credentials go into the Secret of the sandbox once its namespace is there, and nowhere else`() async throws {
         let fake = FakeCluster(), rollout = SandboxRollout(cluster: ClusterFixture.connection(fake), name: "a")
         try await ClusterFixture.put(KarsSandbox.kind.resource, ClusterFixture.sandbox("a", phase: .suspended), in: fake)
-        async let end: Void = rollout.applyCredentials(["TELEGRAM_BOT_TOKEN": Secret("123:abc")], within: .seconds(60))
+        async let end: Void = rollout.applyCredentials(
+            ["TELEGRAM_BOT_TOKEN": Secret("123:abc")], modelKey: Secret("sk-1"), within: .seconds(60))
         await fake.wait { $0.requests.count { $0.verb == .get } >= 3 }
         #expect(fake.objects(.secrets).isEmpty)
         try await ClusterFixture.put(.namespaces, ["metadata": ["name": "kars-a"]], in: fake)
         try await end
         let secret = fake.object(.secrets, ObjectKey(namespace: "kars-a", name: "a-credentials"))
         #expect(secret?["data"] == ["TELEGRAM_BOT_TOKEN": .string(Base64.encode(Array("123:abc".utf8)))])
-        let others = fake.requests.filter { $0.body.map { String(decoding: $0.encoded(), as: UTF8.self).contains("MTIzOmFiYw") } == true }
+        #expect(
+            fake.object(.secrets, ObjectKey(namespace: "kars-a", name: SandboxObjectNames(sandbox: "a").modelKeySecret))?["data"]
+                == ["model-key": .string(Base64.encode(Array("sk-1".utf8)))])
+        let others = fake.requests.filter {
+            $0.body.map { String(decoding: $0.encoded(), as: UTF8.self).contains("MTIzOmFiYw") } == true
+        }
         #expect(others.count == 1)
     }
 }
@@ -183,7 +198,8 @@ import Testing
     @Test func `it waits until the namespace is gone, and only for its own`() async throws {
         let fake = FakeCluster(), cluster = ClusterFixture.connection(fake)
         let removal = SandboxRemoval(cluster: cluster, name: "a", namespace: "kars-a")
-        try await ClusterFixture.put(.namespaces, ["metadata": ["name": "kars-a", "labels": ["kars.azure.com/sandbox": "a"]]], in: fake)
+        try await ClusterFixture.put(
+            .namespaces, ["metadata": ["name": "kars-a", "labels": ["kars.azure.com/sandbox": "a"]]], in: fake)
         async let end: Void = removal.waitUntilGone(within: .seconds(60))
         await fake.wait { $0.requests.count { $0.verb == .get } >= 4 }
         _ = try await fake.send(.delete(.namespaces, name: "kars-a"))

@@ -30,7 +30,9 @@ enum ClusterFixture {
         SandboxBundle(SandboxBundle.Wish(name: name, model: "gpt-4.1")).inference.object
     }
 
-    static func pod(of name: String, phase: String = "Running", suffix: String = "a", created: String = "2026-01-02T03:04:05Z") -> JSONObject {
+    static func pod(of name: String, phase: String = "Running", suffix: String = "a", created: String = "2026-01-02T03:04:05Z")
+        -> JSONObject
+    {
         [
             "apiVersion": "v1", "kind": "Pod",
             "metadata": [

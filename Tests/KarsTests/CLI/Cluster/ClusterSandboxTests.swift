@@ -14,12 +14,15 @@ import Testing
 
     @Test func `the pod that runs is chosen, and a sandbox without one says how it is`() async throws {
         let (fake, connection) = try await cluster(
-            (KarsSandbox.kind.resource, ClusterFixture.sandbox("a")), (.pods, ClusterFixture.pod(of: "a", phase: "Pending", suffix: "new", created: "2026-02-01T00:00:00Z")),
+            (KarsSandbox.kind.resource, ClusterFixture.sandbox("a")),
+            (.pods, ClusterFixture.pod(of: "a", phase: "Pending", suffix: "new", created: "2026-02-01T00:00:00Z")),
             (.pods, ClusterFixture.pod(of: "a", suffix: "old")), (.pods, ClusterFixture.pod(of: "b")))
         let sandbox = try await ClusterSandbox.existing("a", in: connection)
         #expect(try await sandbox.pod().name == "a-old")
         for name in ["a-old", "a-new"] { _ = try await fake.send(.delete(.pods, namespace: "kars-a", name: name)) }
-        await #expect { _ = try await sandbox.pod() } throws: { ($0 as? CommandFailure)?.message.contains("it is Running") == true }
+        await #expect { _ = try await sandbox.pod() } throws: {
+            ($0 as? CommandFailure)?.message.contains("it is Running") == true
+        }
     }
 
     @Test func `one that does not exist is not found, with where was looked`() async throws {
@@ -33,19 +36,25 @@ import Testing
     @Test func `the router's token and certificate come from its Secret`() async throws {
         let (fake, connection) = try await cluster((KarsSandbox.kind.resource, ClusterFixture.sandbox("a")))
         let sandbox = try await ClusterSandbox.existing("a", in: connection)
-        await #expect { _ = try await sandbox.operatorAccess() } throws: { ($0 as? CommandFailure)?.message.contains("has no router yet") == true }
+        await #expect { _ = try await sandbox.operatorAccess() } throws: {
+            ($0 as? CommandFailure)?.message.contains("has no router yet") == true
+        }
         let name = SandboxObjectNames(sandbox: "a").routerSecret
         let data: JSON = [
-            "admin-token": .string(Base64.encode(Array("secret-token".utf8))), "tls.crt": .string(Base64.encode(Array("PEM".utf8))),
+            "admin-token": .string(Base64.encode(Array("secret-token".utf8))),
+            "tls.crt": .string(Base64.encode(Array("PEM".utf8))),
         ]
-        try await ClusterFixture.put(.secrets, ["metadata": ["name": .string(name), "namespace": "kars-a"], "data": data], in: fake)
+        try await ClusterFixture.put(
+            .secrets, ["metadata": ["name": .string(name), "namespace": "kars-a"], "data": data], in: fake)
         let access = try await sandbox.operatorAccess()
         #expect(access.token.reveal() == "secret-token" && access.certificatePEM == Array("PEM".utf8))
     }
 
     @Test func `status shows what the controller and the containers say, and notes what is missing`() async throws {
         var pod = ClusterFixture.pod(of: "a")
-        pod["status"]?["containerStatuses"] = [["name": "agent", "restartCount": 3, "state": ["waiting": ["reason": "CrashLoopBackOff"]]]]
+        pod["status"]?["containerStatuses"] = [
+            ["name": "agent", "restartCount": 3, "state": ["waiting": ["reason": "CrashLoopBackOff"]]]
+        ]
         let (_, connection) = try await cluster((KarsSandbox.kind.resource, ClusterFixture.sandbox("a")), (.pods, pod))
         let report = try await SandboxDescription.gather(ClusterSandbox.existing("a", in: connection)).report()
         #expect(report.json["phase"] == "Running" && report.json["namespace"] == "kars-a" && report.json["model"] == nil)
@@ -56,7 +65,8 @@ import Testing
 
     @Test func `list shows model and age, and a sandbox without its policy`() async throws {
         let (_, connection) = try await cluster(
-            (KarsSandbox.kind.resource, ClusterFixture.sandbox("a")), (KarsSandbox.kind.resource, ClusterFixture.sandbox("b", phase: .suspended)),
+            (KarsSandbox.kind.resource, ClusterFixture.sandbox("a")),
+            (KarsSandbox.kind.resource, ClusterFixture.sandbox("b", phase: .suspended)),
             (InferencePolicy.kind.resource, ClusterFixture.inference(of: "a")))
         let report = SandboxRow.report(try await SandboxRow.all(in: connection), now: ClusterFixture.now)
         let rows = report.text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
@@ -107,8 +117,12 @@ import Testing
         let racing = RacingCluster(cluster: fake) {
             try await list.edit { try $0.add(host: "first.example", port: 443) }
         }
-        try await AllowlistEdit(cluster: ClusterFixture.connection(racing), name: "a").edit { try $0.add(host: "second.example", port: 443) }
-        let hosts = fake.object(KarsSandbox.kind.resource, ObjectKey(namespace: "kars-system", name: "a"))?["spec"]?["networkPolicy"]?["allowedEndpoints"]?
+        try await AllowlistEdit(cluster: ClusterFixture.connection(racing), name: "a").edit {
+            try $0.add(host: "second.example", port: 443)
+        }
+        let hosts =
+            fake.object(KarsSandbox.kind.resource, ObjectKey(namespace: "kars-system", name: "a"))?["spec"]?["networkPolicy"]?[
+                "allowedEndpoints"]?
             .arrayValue?.compactMap { $0["host"]?.stringValue } ?? []
         #expect(hosts.contains("first.example") && hosts.contains("second.example"))
     }
@@ -120,7 +134,9 @@ import Testing
             "artifactType": "application/vnd.kars.egress-allowlist.v1+yaml",
         ]
         let (fake, connection) = try await cluster((KarsSandbox.kind.resource, object))
-        await #expect { try await AllowlistEdit(cluster: connection, name: "a").edit { try $0.add(host: "x.example", port: 443) } } throws: {
+        await #expect {
+            try await AllowlistEdit(cluster: connection, name: "a").edit { try $0.add(host: "x.example", port: 443) }
+        } throws: {
             ($0 as? CommandFailure)?.status == .refusedByPolicy
         }
         #expect(!fake.requests.contains { $0.verb == .patch(.merge) })

@@ -19,7 +19,9 @@ import Testing
         let (fake, cluster) = try await connection("a", "b")
         let report = try await ModelCommand.Set.set("gpt-4o", nil, of: ClusterSandbox.existing("a", in: cluster))
         #expect(report.text == "a: azure-openai:gpt-4.1 → azure-openai:gpt-4o")
-        let policy = { (name: String) in fake.object(InferencePolicy.kind.resource, ObjectKey(namespace: "kars-system", name: name)) }
+        let policy = { (name: String) in
+            fake.object(InferencePolicy.kind.resource, ObjectKey(namespace: "kars-system", name: name))
+        }
         #expect(policy("a-inference")?["spec"]?["modelPreference"]?["primary"]?["deployment"] == "gpt-4o")
         #expect(policy("b-inference")?["spec"]?["modelPreference"]?["primary"]?["deployment"] == "gpt-4.1")
         #expect(try await ModelCommand.Get.report(ClusterSandbox.existing("a", in: cluster)).text == "azure-openai:gpt-4o")
@@ -37,7 +39,9 @@ import Testing
 
     @Test func `a signed policy and a wrong name are refused, and nothing is written`() async throws {
         let (fake, cluster) = try await connection("a")
-        await #expect { _ = try await ModelCommand.Set.set("two words", nil, of: ClusterSandbox.existing("a", in: cluster)) } throws: {
+        await #expect {
+            _ = try await ModelCommand.Set.set("two words", nil, of: ClusterSandbox.existing("a", in: cluster))
+        } throws: {
             ($0 as? CommandFailure)?.status == .usage
         }
         var signed = ClusterFixture.inference(of: "s")
@@ -62,7 +66,8 @@ import Testing
         "apiVersion": "kars.azure.com/v1alpha1", "kind": "KarsSREAction",
         "metadata": ["name": "sre-action-1", "namespace": "kars-sre", "creationTimestamp": "2026-01-02T03:04:05Z"],
         "spec": [
-            "action": ["type": "DeleteResourceQuota", "params": ["namespace": "demo", "name": "small"]], "approval": ["state": "Pending"],
+            "action": ["type": "DeleteResourceQuota", "params": ["namespace": "demo", "name": "small"]],
+            "approval": ["state": "Pending"],
             "rationale": "left from a test", "ttlMinutes": 15,
         ],
     ]
@@ -80,7 +85,8 @@ import Testing
         let report = try await SRECommand.decide(object, state, "as agreed", in: cluster)
         #expect(report.text == "sre-action-1: \(state.rawValue) by alice@example.com")
         let after = fake.object(KarsSREAction.kind.resource, ObjectKey(namespace: "kars-sre", name: "sre-action-1"))
-        #expect(after?["spec"]?["approval"] == ["state": .string(state.rawValue), "by": "alice@example.com", "note": "as agreed"])
+        #expect(
+            after?["spec"]?["approval"] == ["state": .string(state.rawValue), "by": "alice@example.com", "note": "as agreed"])
         #expect(after?["spec"]?["action"] == Self.proposal["spec"]?["action"])
     }
 
@@ -97,7 +103,9 @@ import Testing
         let (fake, cluster) = try await cluster()
         let seen = try await cluster.existing(KarsSREAction.self, "sre-action-1")
         _ = try await fake.send(
-            .patch(.merge, KarsSREAction.kind.resource, namespace: "kars-sre", name: "sre-action-1", ["metadata": ["labels": ["x": "y"]]]))
+            .patch(
+                .merge, KarsSREAction.kind.resource, namespace: "kars-sre", name: "sre-action-1",
+                ["metadata": ["labels": ["x": "y"]]]))
         await #expect { _ = try await SRECommand.decide(seen, .approved, nil, in: cluster) } throws: {
             ($0 as? CommandFailure)?.message.contains("modified") == true
         }
@@ -109,7 +117,8 @@ import Testing
         #expect(list.text.contains("DeleteResourceQuota  demo/small") && list.text.contains("Pending"))
         let one = try SRECommand.Show.report(await cluster.existing(KarsSREAction.self, "sre-action-1"), in: cluster)
         #expect(one.text.contains("left from a test") && one.text.contains("15 minutes"))
-        let empty = try await SRECommand.Actions.report(in: ClusterFixture.connection(FakeCluster()), allNamespaces: true, now: ClusterFixture.now)
+        let empty = try await SRECommand.Actions.report(
+            in: ClusterFixture.connection(FakeCluster()), allNamespaces: true, now: ClusterFixture.now)
         #expect(empty.text == "no repair was proposed in the test cluster")
     }
 }
@@ -117,7 +126,8 @@ import Testing
 @Suite struct `Evaluations by command` {
     private static func eval(_ status: JSON?) -> JSONObject {
         var object: JSONObject = [
-            "apiVersion": "kars.azure.com/v1alpha1", "kind": "KarsEval", "metadata": ["name": "nightly", "namespace": "kars-system"],
+            "apiVersion": "kars.azure.com/v1alpha1", "kind": "KarsEval",
+            "metadata": ["name": "nightly", "namespace": "kars-system"],
             "spec": ["targetSandboxRef": ["name": "a"], "corpus": ["builtin": "banned-tools"]],
         ]
         object["status"] = status
@@ -126,7 +136,8 @@ import Testing
 
     private static func result(_ job: String, passed: Int, failed: Int) -> JSONObject {
         [
-            "schemaVersion": "v1", "corpusDigest": "sha256:1", "corpusLabel": "banned-tools", "jobName": .string(job), "at": "2026-01-02T03:04:05Z",
+            "schemaVersion": "v1", "corpusDigest": "sha256:1", "corpusLabel": "banned-tools", "jobName": .string(job),
+            "at": "2026-01-02T03:04:05Z",
             "total": .int(passed + failed), "passed": .int(passed), "failed": .int(failed), "errored": 0,
         ]
     }
@@ -141,7 +152,9 @@ import Testing
         let (fake, cluster) = try await cluster(nil)
         #expect(try await EvalCommand.Run.start("nightly", in: cluster) == nil)
         #expect(fake.objects(KarsEval.kind.resource)[0].annotations == ["kars.azure.com/run-now": "true"])
-        await #expect { _ = try await EvalCommand.Run.start("other", in: cluster) } throws: { ($0 as? CommandFailure)?.status == .notFound }
+        await #expect { _ = try await EvalCommand.Run.start("other", in: cluster) } throws: {
+            ($0 as? CommandFailure)?.status == .notFound
+        }
     }
 
     @Test func `the last run is compared with the one before, and not with itself`() async throws {
@@ -150,7 +163,9 @@ import Testing
             "lastResult": .object(last), "history": [.object(last), .object(Self.result("j1", passed: 10, failed: 0))],
         ])
         let report = try EvalCommand.Diff.report(await cluster.existing(KarsEval.self, "nightly"), in: cluster)
-        #expect(report.json["failed"] == ["before": 0, "last": 1] && report.json["before"] == "j1" && report.json["corpusChanged"] == false)
+        #expect(
+            report.json["failed"] == ["before": 0, "last": 1] && report.json["before"] == "j1"
+                && report.json["corpusChanged"] == false)
         let list = try await EvalCommand.List.report(in: cluster, now: ClusterFixture.now)
         #expect(list.text.contains("9/10, 1 failed"))
     }
@@ -158,7 +173,9 @@ import Testing
     @Test func `with one run there is nothing to compare`() async throws {
         let only = Self.result("j1", passed: 1, failed: 0)
         let (_, cluster) = try await cluster(["lastResult": .object(only), "history": [.object(only)]])
-        #expect(try EvalCommand.Diff.report(await cluster.existing(KarsEval.self, "nightly"), in: cluster).text == "nightly: fewer than two runs")
+        #expect(
+            try EvalCommand.Diff.report(await cluster.existing(KarsEval.self, "nightly"), in: cluster).text
+                == "nightly: fewer than two runs")
     }
 }
 
@@ -167,7 +184,10 @@ import Testing
         let digest = "sha256:" + String(repeating: "a", count: 64), other = "sha256:" + String(repeating: "b", count: 64)
         let enforced: JSON = [
             "entries": [
-                ["kind": "AgtProfile", "digest": .string(digest), "source_path": "/etc/agt/policies/agt-profile.yaml", "loaded_at": "2026-01-02T03:04:05Z"],
+                [
+                    "kind": "AgtProfile", "digest": .string(digest), "source_path": "/etc/agt/policies/agt-profile.yaml",
+                    "loaded_at": "2026-01-02T03:04:05Z",
+                ],
                 ["kind": "InferencePolicy", "digest": .string(digest), "last_error": "line 3: no"],
             ]
         ]

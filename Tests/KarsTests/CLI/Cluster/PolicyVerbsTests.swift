@@ -16,7 +16,8 @@ import Testing
         let tools = try object(
             ToolPolicyFlags.self,
             [
-                "shop", "--sandbox-label", "app=shop", "--tool", "pay", "--rps", "5", "--daily-cap", "USD 10.00", "--counterparty",
+                "shop", "--sandbox-label", "app=shop", "--tool", "pay", "--rps", "5", "--daily-cap", "USD 10.00",
+                "--counterparty",
                 "acme", "--approval-mode", "aboveThreshold", "--approval-threshold", "USD 1.00",
             ])
         #expect(tools.namespace == "kars-system" && tools["kind"] == "ToolPolicy")
@@ -28,13 +29,20 @@ import Testing
             ])
         let inference = try object(
             InferencePolicyFlags.self,
-            ["p", "-n", "team", "--model", "m", "--provider", "openai", "--fallback", "ollama:l", "--token-budget", "9", "--content-safety-severity", "Low"])
+            [
+                "p", "-n", "team", "--model", "m", "--provider", "openai", "--fallback", "ollama:l", "--token-budget", "9",
+                "--content-safety-severity", "Low",
+            ])
         #expect(inference.namespace == "team")
         #expect(inference["spec"]?["modelPreference"]?["fallback"] == [["provider": "ollama", "deployment": "l"]])
-        #expect(inference["spec"]?["contentSafety"]?["violence"] == "Low" && inference["spec"]?["tokenBudget"]?["dailyTokens"] == 9)
+        #expect(
+            inference["spec"]?["contentSafety"]?["violence"] == "Low" && inference["spec"]?["tokenBudget"]?["dailyTokens"] == 9)
         let server = try object(
             McpServerFlags.self,
-            ["d", "--url", "https://mcp.example.com", "--production-mode", "--oauth-issuer", "https://login.example.com", "--allowed-tool", "*"])
+            [
+                "d", "--url", "https://mcp.example.com", "--production-mode", "--oauth-issuer", "https://login.example.com",
+                "--allowed-tool", "*",
+            ])
         #expect(server["spec"]?["oauth"]?["issuer"] == "https://login.example.com" && server["spec"]?["productionMode"] == true)
         let memory = try object(
             KarsMemoryFlags.self, ["m", "--sandbox", "a", "--store", "s", "--scope", "team/a", "--no-delete-on-sandbox-delete"])
@@ -50,7 +58,8 @@ import Testing
 
     @Test(arguments: [
         ["shop"], ["Not_A_Name", "--sandbox-label", "a=b"], ["shop", "--sandbox-label", "noequals"],
-        ["shop", "--sandbox-label", "a=b", "--daily-cap", "ten"], ["shop", "--sandbox-label", "a=b", "--approval-mode", "sometimes"],
+        ["shop", "--sandbox-label", "a=b", "--daily-cap", "ten"],
+        ["shop", "--sandbox-label", "a=b", "--approval-mode", "sometimes"],
         ["shop", "--sandbox-label", "a=b", "--approval-mode", "aboveThreshold"],
         ["shop", "--sandbox-label", "a=b", "--window", "1 day"],
     ])
@@ -90,7 +99,8 @@ import Testing
         ("metadata: {name: other}\nspec: {appliesTo: {sandboxMatchLabels: {a: b}}}", "'other'"),
         ("metadata: {namespace: other}\nspec: {appliesTo: {sandboxMatchLabels: {a: b}}}", "'other'"),
         ("appliesTo: {sandboxMatchLabels: {a: b}}\nrateLimits: {rps: 1}", "rateLimits"),
-        ("appliesTo: {sandboxMatchLabels: {a: b}, tools: x}", "tools"), ("[1]", "mapping"), ("a: 1\n---\nb: 2", "2"), ("a: [", "policy.yaml"),
+        ("appliesTo: {sandboxMatchLabels: {a: b}, tools: x}", "tools"), ("[1]", "mapping"), ("a: 1\n---\nb: 2", "2"),
+        ("a: [", "policy.yaml"),
         ("appliesTo: 3", "appliesTo"),
     ])
     func `a file that means something else is refused with its reason`(text: String, reason: String) {
@@ -111,7 +121,10 @@ import Testing
         #expect(writes.map { $0["force"] } == [nil, "true"])
 
         let list = try await Tools.List.report(in: cluster, now: ClusterFixture.now)
-        #expect(list.text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }.last == ["shop", "pay", "-", "-", "-"])
+        #expect(
+            list.text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }.last == [
+                "shop", "pay", "-", "-", "-",
+            ])
         #expect(list.json[0]?["metadata"]?["name"] == "shop")
         let one = try await Tools.Get.report("shop", in: cluster)
         #expect(one.text.hasPrefix("ToolPolicy 'shop'  -") && one.text.contains("app: shop"))
@@ -119,7 +132,11 @@ import Testing
         try await Tools.Delete.delete("shop", in: cluster)
         for call in ["get", "delete"] {
             await #expect {
-                if call == "get" { _ = try await Tools.Get.report("shop", in: cluster) } else { try await Tools.Delete.delete("shop", in: cluster) }
+                if call == "get" {
+                    _ = try await Tools.Get.report("shop", in: cluster)
+                } else {
+                    try await Tools.Delete.delete("shop", in: cluster)
+                }
             } throws: {
                 ($0 as? CommandFailure)?.status == .notFound
             }
@@ -132,7 +149,8 @@ import Testing
             request.verb == .patch(.apply) ? .refuse(.forbidden(ToolPolicy.kind.resource, name: "shop", "policy says no")) : nil
         }
         let object = try object(ToolPolicyFlags.self, ["shop", "--sandbox-label", "app=shop"])
-        await #expect { _ = try await Tools.Apply.apply(object, to: ClusterFixture.connection(fake), forces: false) } throws: { error in
+        await #expect { _ = try await Tools.Apply.apply(object, to: ClusterFixture.connection(fake), forces: false) } throws: {
+            error in
             let failure = error as? CommandFailure
             return failure?.status == .refusedByPolicy && failure?.message.contains("policy says no") == true
         }
