@@ -12,7 +12,7 @@ import tempfile
 import threading
 import urllib.parse
 
-KARS = pathlib.Path(__file__).parent.parent.parent / ".build/release/kars"
+KARS = pathlib.Path(os.environ.get("KARS_UNDER_TEST", pathlib.Path(__file__).parent.parent.parent / ".build/release/kars"))
 
 
 class Failed(Exception):

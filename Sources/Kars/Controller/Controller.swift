@@ -29,7 +29,8 @@ final class Controller: Sendable {
     /// Works until `end` returns; rounds under way are then cut off between two requests, which the next leader's first round mends.
     func run(until end: @escaping @Sendable (EventLoop) async -> Void) async throws {
         let server = try await serve()
-        log.info("controller.started", ["identity": .string(config.identity), "server": .string(client.config.server.description)])
+        log.info(
+            "controller.started", ["identity": .string(config.identity), "server": .string(client.config.server.description)])
         let ending = await withTaskGroup(of: LeaderElector.Ending?.self) { group in
             group.addTask { await self.lead() }
             group.addTask {

@@ -6,7 +6,8 @@ struct ControllerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "controller",
         abstract: "Run the operator: make sandboxes of KarsSandbox objects.",
-        discussion: "In a pod it uses the pod's service account, elsewhere a kubeconfig. Environment variables: docs/controller.md.")
+        discussion:
+            "In a pod it uses the pod's service account, elsewhere a kubeconfig. Environment variables: docs/controller.md.")
 
     @Option(help: "A kubeconfig; without it the service account of the pod, else KUBECONFIG.")
     var kubeconfig: String?

@@ -55,7 +55,8 @@ struct ControllerPlane: HTTPHandler {
         case (.get, "/readyz"):
             let ready = isReady()
             try await answer(response, ready ? 200 : 503, "text/plain", Array((ready ? "ok" : "not synced").utf8))
-        case (_, "/metrics"), (_, "/healthz"), (_, "/readyz"): try await answer(response, 405, "text/plain", Array("use GET".utf8))
+        case (_, "/metrics"), (_, "/healthz"), (_, "/readyz"):
+            try await answer(response, 405, "text/plain", Array("use GET".utf8))
         default: try await answer(response, 404, "text/plain", Array("this listener offers /metrics, /healthz and /readyz".utf8))
         }
     }

@@ -68,7 +68,7 @@ enum SandboxContainers {
             container.startupProbe = Probe(
                 .http(path: "/healthz", port: 9_090, secure: false), periodSeconds: 1, failureThreshold: 120)
             container.volumeMounts.append(
-                VolumeMount("router-token", at: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true))
+                VolumeMount("router-token", at: SandboxPod.identityPath, readOnly: true))
         }
         return container
     }

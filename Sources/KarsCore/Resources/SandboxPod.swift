@@ -10,6 +10,8 @@ package struct SandboxPod: Sendable {
     package static let guardContainer = "egress-guard"
     package static let secretsPath = "/etc/kars/secrets"
     package static let statePath = "/var/lib/kars"
+    /// The service account's token, certificate and namespace; not where clients look by themselves, and for the router only.
+    package static let identityPath = "/etc/kars/identity"
 
     package var pod: Pod
     package var configMaps: [ConfigMap]

@@ -51,7 +51,8 @@ package enum SandboxRuntime: Equatable, Sendable {
         case .native: ["kars", "agent", "run"]
         case .byo(_, let command, _): command
         case .openClaw: []
-        case .hermes(_, let entrypoint), .openAIAgents(_, let entrypoint), .microsoftAgentFramework(let entrypoint), .langGraph(_, let entrypoint),
+        case .hermes(_, let entrypoint), .openAIAgents(_, let entrypoint), .microsoftAgentFramework(let entrypoint),
+            .langGraph(_, let entrypoint),
             .anthropic(_, let entrypoint), .pydanticAI(_, let entrypoint):
             entrypoint
         }

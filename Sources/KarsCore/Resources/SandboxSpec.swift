@@ -37,7 +37,9 @@ package struct SandboxSpec: Sendable {
     package var isolation = "standard"
     package var clusterName: String?
 
-    package init(name: String, runtime: SandboxRuntime, model: String, provider: ModelBackend, secrets: RouterSecretContent? = nil) {
+    package init(
+        name: String, runtime: SandboxRuntime, model: String, provider: ModelBackend, secrets: RouterSecretContent? = nil
+    ) {
         self.name = name
         self.runtime = runtime
         self.model = model

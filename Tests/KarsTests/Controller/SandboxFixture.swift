@@ -58,7 +58,8 @@ enum SandboxFixture {
     }
 
     static func plan(
-        _ object: JSONObject, _ settings: SandboxSettings = SandboxSettings(), _ change: (inout SandboxObserved) -> Void = { _ in }
+        _ object: JSONObject, _ settings: SandboxSettings = SandboxSettings(),
+        _ change: (inout SandboxObserved) -> Void = { _ in }
     ) throws -> SandboxPlan {
         var (sandbox, seen) = try fresh(object)
         change(&seen)

@@ -10,7 +10,8 @@ import Testing
         SandboxNetwork.policy(owner, facts, controllerNamespace: "kars-system")["spec"]?["egress"]?.arrayValue ?? []
     }
 
-    static let facts = SandboxNetwork.Facts(dns: [IPAddress("10.96.0.10"), IPAddress("fd00::a")].compactMap(\.self), ports: [8_883])
+    static let facts = SandboxNetwork.Facts(
+        dns: [IPAddress("10.96.0.10"), IPAddress("fd00::a")].compactMap(\.self), ports: [8_883])
 
     @Test func `the cluster's name server is asked where it is, in both families`() {
         let peers = Self.egress(Self.facts).first?["to"]?.arrayValue ?? []
@@ -65,7 +66,10 @@ import Testing
         #expect(reachesMetadata(azure) && !reachesMetadata(Self.facts))
     }
 
-    @Test(arguments: [("10.0.0.0/8", true), ("fd00::/8", true), ("10.0.0.0/33", false), ("10.0.0.0", false), ("x/8", false), ("10.0.0.0/8/8", false)])
+    @Test(arguments: [
+        ("10.0.0.0/8", true), ("fd00::/8", true), ("10.0.0.0/33", false), ("10.0.0.0", false), ("x/8", false),
+        ("10.0.0.0/8/8", false),
+    ])
     func `a network is an address and a length`(text: String, isNetwork: Bool) {
         #expect(SandboxNetwork.isNetwork(text) == isNetwork)
     }

@@ -35,11 +35,14 @@ import Testing
         let secret = Set(
             volumes.filter { volume in
                 volume["secret"] != nil
-                    || (volume["projected"]?["sources"]?.arrayValue ?? []).contains { $0["secret"] != nil || $0["serviceAccountToken"] != nil }
+                    || (volume["projected"]?["sources"]?.arrayValue ?? []).contains {
+                        $0["secret"] != nil || $0["serviceAccountToken"] != nil
+                    }
             }.compactMap { $0["name"]?.stringValue })
         #expect(secret == ["router-secrets", "router-token"])
         let containers = (pod["initContainers"]?.arrayValue ?? []) + (pod["containers"]?.arrayValue ?? [])
-        #expect(containers.contains { $0["name"]?.stringValue == "inference-router" && $0["restartPolicy"]?.stringValue == "Always" })
+        #expect(
+            containers.contains { $0["name"]?.stringValue == "inference-router" && $0["restartPolicy"]?.stringValue == "Always" })
         for container in containers where container["name"]?.stringValue != "inference-router" {
             let mounts = (container["volumeMounts"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
             #expect(secret.isDisjoint(with: mounts))
@@ -95,7 +98,9 @@ import Testing
         let plan = try SandboxFixture.plan(object) { seen in
             seen.namespace = SandboxAccess.namespace(owner)
             seen.hasAccess = true
-            for (reference, source) in seen.sources { seen.configMaps[reference.configMap] = SandboxMirrors.mirror(of: source, for: reference, owner) }
+            for (reference, source) in seen.sources {
+                seen.configMaps[reference.configMap] = SandboxMirrors.mirror(of: source, for: reference, owner)
+            }
             seen.sources = [:]
         }
         #expect(references.count == 2)
@@ -165,7 +170,8 @@ import Testing
     @Test func `an allow list that cannot be verified closes everything, and the one before stays`() throws {
         let reference: JSON = [
             "allowlistRef": [
-                "registry": "r.example", "repository": "lists/a", "digest": .string("sha256:" + String(repeating: "a", count: 64)),
+                "registry": "r.example", "repository": "lists/a",
+                "digest": .string("sha256:" + String(repeating: "a", count: 64)),
                 "artifactType": "application/vnd.kars.egress-allowlist.v1+yaml",
             ]
         ]
@@ -187,12 +193,16 @@ import Testing
     @Test func `a workload identity reaches the router alone`() throws {
         var settings = SandboxSettings()
         settings.workloadIdentity = "client"
-        let template = try #require(try SandboxFixture.plan(SandboxFixture.object(), settings).made("Deployment")?["spec"]?["template"])
+        let template = try #require(
+            try SandboxFixture.plan(SandboxFixture.object(), settings).made("Deployment")?["spec"]?["template"])
         #expect(template["metadata"]?["labels"]?["azure.workload.identity/use"] == "true")
         #expect(template["metadata"]?["annotations"]?["azure.workload.identity/skip-containers"] == "egress-guard;agent")
     }
 
-    @Test(arguments: [("standard", "RuntimeDefault", nil), ("enhanced", "Localhost", nil), ("confidential", "RuntimeDefault", "kata-vm-isolation")])
+    @Test(arguments: [
+        ("standard", "RuntimeDefault", nil), ("enhanced", "Localhost", nil),
+        ("confidential", "RuntimeDefault", "kata-vm-isolation"),
+    ])
     func `isolation decides on filter and runtime class`(level: String, profile: String, runtimeClass: String?) throws {
         let plan = try SandboxFixture.plan(SandboxFixture.object { $0["sandbox"] = ["isolation": .string(level)] })
         #expect(plan.agent?["securityContext"]?["seccompProfile"]?["type"]?.stringValue == profile)

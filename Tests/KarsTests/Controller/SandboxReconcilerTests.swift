@@ -47,7 +47,8 @@ import Testing
 
     /// What the Deployment's own controller would say.
     static func report(_ cluster: FakeCluster, available: Int) async throws {
-        let generation = cluster.object(.deployments, ObjectKey(namespace: "kars-research", name: "research"))?.metadata["generation"]
+        let generation = cluster.object(.deployments, ObjectKey(namespace: "kars-research", name: "research"))?.metadata[
+            "generation"]
         _ = try await cluster.send(
             .patchStatus(
                 .deployments, namespace: "kars-research", name: "research",

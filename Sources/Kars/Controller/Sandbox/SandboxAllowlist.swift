@@ -23,11 +23,13 @@ struct SandboxAllowlist: Equatable, Sendable {
         if let reference = network.allowlistRef {
             let place = "\(reference.registry)/\(reference.repository)@\(reference.digest)"
             return SandboxAllowlist(
-                rules: [], authority: .refused("SignerPolicyMissing", "\(place) cannot be verified: there is no signer policy"), faults: [])
+                rules: [], authority: .refused("SignerPolicyMissing", "\(place) cannot be verified: there is no signer policy"),
+                faults: [])
         }
         if requiresSigned {
             return SandboxAllowlist(
-                rules: [], authority: .refused("Unsigned", "allow lists must be signed here: set networkPolicy.allowlistRef"), faults: [])
+                rules: [], authority: .refused("Unsigned", "allow lists must be signed here: set networkPolicy.allowlistRef"),
+                faults: [])
         }
         var rules: Set<EgressRule> = [], faults: [String] = []
         for (index, endpoint) in network.allowedEndpoints.enumerated() {
@@ -46,7 +48,8 @@ struct SandboxAllowlist: Equatable, Sendable {
         let digest = PolicyDigest(name: PolicyDigest.Name.egressAllowlist, body: bytes).description
         var map = JSONObject.owned(
             by: owner, "v1", "ConfigMap", name: SandboxObjectNames(sandbox: owner.name).allowlist,
-            annotations: ["kars.azure.com/egress-allowlist-digest": digest], labels: ["kars.azure.com/artifact": "egress-allowlist"])
+            annotations: ["kars.azure.com/egress-allowlist-digest": digest],
+            labels: ["kars.azure.com/artifact": "egress-allowlist"])
         map["data"] = ["allowlist.json": .string(String(decoding: bytes, as: UTF8.self))]
         return map
     }

@@ -42,7 +42,8 @@ enum SandboxNetwork {
         if facts.isGoverned { egress.append(rule(to: [namespace("agentmesh")], ports: [8_080, 8_765])) }
         let operators = UInt16(operatorPort), metrics = UInt16(metricsPort)
         let ingress = [
-            rule(from: [namespace(controllerNamespace)], ports: [operators, metrics] + (facts.isA2AOpen ? [UInt16(a2aPort)] : []))
+            rule(
+                from: [namespace(controllerNamespace)], ports: [operators, metrics] + (facts.isA2AOpen ? [UInt16(a2aPort)] : []))
         ]
         var policy = JSONObject.owned(by: owner, "networking.k8s.io/v1", "NetworkPolicy", name: policyName)
         policy["spec"] = [
@@ -100,7 +101,9 @@ enum SandboxNetwork {
             // Operators ask why a router is not ready.
             "publishNotReadyAddresses": true,
             "ports": .array(
-                ports.map { name, port in ["name": .string(name), "port": .int(port), "targetPort": .int(port), "protocol": "TCP"] }),
+                ports.map { name, port in
+                    ["name": .string(name), "port": .int(port), "targetPort": .int(port), "protocol": "TCP"]
+                }),
         ]
         return service
     }

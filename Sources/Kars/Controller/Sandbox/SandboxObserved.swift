@@ -59,22 +59,29 @@ struct SandboxObserver: Sendable {
         seen.deployment = try await get(.deployments, owner.name)
         seen.hasRouterSecret = try await get(.secrets, SandboxObjectNames(sandbox: owner.name).routerSecret) != nil
         let selection = KarsCore.ListOptions(labelSelector: "\(SandboxOwnership.sandboxLabel)=\(owner.name)")
-        for map in try await api.list(.configMaps, namespace: owner.namespace, selection).items { seen.configMaps[map.name] = map }
+        for map in try await api.list(.configMaps, namespace: owner.namespace, selection).items {
+            seen.configMaps[map.name] = map
+        }
         if let deployment = seen.deployment, !SandboxWorkload(deployment).isAvailable {
-            seen.podProblems = try await api.list(.pods, namespace: owner.namespace, selection).items.flatMap(SandboxWorkload.problems)
+            seen.podProblems = try await api.list(.pods, namespace: owner.namespace, selection).items.flatMap(
+                SandboxWorkload.problems)
         }
     }
 
     private func look(at reference: SandboxReference, _ seen: inout SandboxObserved) async throws(APIStatus) {
         let home = owner.homeNamespace
-        guard try await api.objectIfPresent(.get(reference.kind.resource, namespace: home, name: reference.name)) != nil else { return }
+        guard try await api.objectIfPresent(.get(reference.kind.resource, namespace: home, name: reference.name)) != nil else {
+            return
+        }
         seen.existing.insert(reference)
         seen.sources[reference] = try await api.objectIfPresent(.get(.configMaps, namespace: home, name: reference.configMap))
     }
 
     /// The name server's Service, whatever it is called.
     private func dns() async throws(APIStatus) -> [IPAddress] {
-        let services = try await api.list(.services, namespace: "kube-system", KarsCore.ListOptions(labelSelector: "k8s-app=kube-dns")).items
+        let services = try await api.list(
+            .services, namespace: "kube-system", KarsCore.ListOptions(labelSelector: "k8s-app=kube-dns")
+        ).items
         var texts: [String] = []
         for service in services {
             let spec = service["spec"]

@@ -57,7 +57,8 @@ extension JSONObject {
         labels: [String: String] = [:]
     ) -> JSONObject {
         let metadata = ObjectMetadata(
-            name: name, namespace: owner.namespace, labels: owner.labels.merging(labels) { own, _ in own }, annotations: annotations)
+            name: name, namespace: owner.namespace, labels: owner.labels.merging(labels) { own, _ in own },
+            annotations: annotations)
         return ["apiVersion": .string(apiVersion), "kind": .string(kind), "metadata": metadata.json]
     }
 }

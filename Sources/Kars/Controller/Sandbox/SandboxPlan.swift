@@ -79,11 +79,13 @@ struct SandboxPlan: Sendable {
         if let fault = sandbox.faults().first { return Problem(reason: "SpecInvalid", message: fault.description) }
         let runtime = sandbox.spec.runtime
         if runtime.kind == .semanticKernel {
-            return Problem(reason: "AdapterMissing", message: "there is no adapter for SemanticKernel; bring your own image with kind BYO")
+            return Problem(
+                reason: "AdapterMissing", message: "there is no adapter for SemanticKernel; bring your own image with kind BYO")
         }
         if runtime.agentCodes.contains(where: { $0.code.git != nil }) {
             return Problem(
-                reason: "AgentCodeUnsupported", message: "agentCode.git is not fetched: put the code into an image and use agentCode.oci")
+                reason: "AgentCodeUnsupported",
+                message: "agentCode.git is not fetched: put the code into an image and use agentCode.oci")
         }
         if settings.isStrictAboutImages, let fault = ImageContract.fault(in: runtime) {
             return Problem(reason: "BYOContractInvalid", message: fault)
@@ -181,7 +183,8 @@ struct SandboxPlan: Sendable {
             let pod = SandboxPod.plan(spec)
             droppedVariables = pod.droppedVariables
             ensure(
-                .deployments, SandboxDeployment.object(owner, pod.pod, isSuspended: sandbox.spec.suspended ?? false), seen.deployment)
+                .deployments, SandboxDeployment.object(owner, pod.pod, isSuspended: sandbox.spec.suspended ?? false),
+                seen.deployment)
         } catch {
             problem = problem ?? Problem(reason: "SpecInvalid", message: error.description)
         }

@@ -63,7 +63,8 @@ struct SandboxReconciler: Reconciler {
     /// People see in `kubectl describe` why a sandbox is not as asked.
     func notes(on object: JSONObject, afterStatus status: JSON) -> [EventNote] {
         let conditions = status["conditions"]?.arrayValue ?? []
-        return conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map { degraded in
+        return conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map {
+            degraded in
             EventNote(
                 .warning, about: object, reason: degraded["reason"]?.stringValue ?? "Failed", action: "Reconcile",
                 degraded["message"]?.stringValue ?? "")
@@ -73,7 +74,9 @@ struct SandboxReconciler: Reconciler {
     /// What the status says now; nothing when it cannot be read, since it is written anew then.
     private static func present(_ object: JSONObject) -> KarsSandbox.Status {
         guard let json = object["status"] else { return KarsSandbox.Status() }
-        do throws(ResourceError) { return try KarsSandbox.Status(reading: json, at: "status") } catch { return KarsSandbox.Status() }
+        do throws(ResourceError) { return try KarsSandbox.Status(reading: json, at: "status") } catch {
+            return KarsSandbox.Status()
+        }
     }
 }
 

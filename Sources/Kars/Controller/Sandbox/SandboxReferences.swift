@@ -77,7 +77,8 @@ struct SandboxReference: Hashable, Sendable {
                 volume: "agt-policy", configMap: configMap, mountPath: "/etc/agt/policies", isRequired: true, isSeenByAgent: true)
         case .memory:
             MountedPolicy(
-                volume: "claw-memory-binding", configMap: configMap, mountPath: "/etc/kars/memory", variable: "MEMORY_BINDING_DIR")
+                volume: "claw-memory-binding", configMap: configMap, mountPath: "/etc/kars/memory", variable: "MEMORY_BINDING_DIR"
+            )
         case .mcpServer:
             MountedPolicy(
                 volume: VolumeName.of("mcp-jwks-\(name)"), configMap: configMap, mountPath: "/etc/kars/mcp/\(name)",

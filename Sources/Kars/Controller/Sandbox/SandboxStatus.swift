@@ -100,7 +100,9 @@ struct SandboxStatus {
 
     private var runtimeReady: Verdict {
         if plan.isOverlay { return (.false, "OverlayMode", Self.overlayMessage) }
-        if plan.problem?.reason == "AdapterMissing", let problem = plan.problem { return (.false, problem.reason, problem.message) }
+        if plan.problem?.reason == "AdapterMissing", let problem = plan.problem {
+            return (.false, problem.reason, problem.message)
+        }
         if let obstacle, seen.deployment == nil { return (.false, obstacle.reason, obstacle.message) }
         if isSuspended { return (.false, "SuspendedBySpec", "spec.suspended is true") }
         return workload == .available ? (.true, "Reconciled", "") : (.false, "Creating", waiting)
@@ -137,7 +139,8 @@ struct SandboxStatus {
     /// Variables that were not taken; gone when there are none.
     private var environmentAccepted: Verdict? {
         plan.droppedVariables.isEmpty
-            ? nil : (.false, "VariablesDropped", plan.droppedVariables.map(\.description).joined(separator: "; ").cut(toBytes: 4_096))
+            ? nil
+            : (.false, "VariablesDropped", plan.droppedVariables.map(\.description).joined(separator: "; ").cut(toBytes: 4_096))
     }
 
     private var imageAdvisory: Verdict? { plan.imageAdvice.map { (.true, "BYOContractInvalid", $0) } }

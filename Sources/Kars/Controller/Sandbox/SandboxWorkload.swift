@@ -39,7 +39,9 @@ struct SandboxWorkload: Equatable, Sendable {
             let isFailure =
                 (type == "ReplicaFailure" && holds == "True")
                 || (type == "Progressing" && holds == "False" && condition["reason"]?.stringValue == "ProgressDeadlineExceeded")
-            if isFailure { return condition["message"]?.stringValue ?? condition["reason"]?.stringValue ?? "the Deployment failed" }
+            if isFailure {
+                return condition["message"]?.stringValue ?? condition["reason"]?.stringValue ?? "the Deployment failed"
+            }
         }
         return nil
     }

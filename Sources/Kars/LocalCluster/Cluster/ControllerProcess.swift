@@ -34,7 +34,9 @@ final class ControllerProcess: Sendable {
             "\(Self.lifelineDescriptor)",
         ])
         // Several clusters on one machine each find a port.
-        let environment = CStrings(["PATH=\(Programs.path)", "CONTROLLER_METRICS_ADDR=127.0.0.1:0", "POD_NAME=kars-local-\(getpid())"])
+        let environment = CStrings([
+            "PATH=\(Programs.path)", "CONTROLLER_METRICS_ADDR=127.0.0.1:0", "POD_NAME=kars-local-\(getpid())",
+        ])
         let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, ends[1], null])
         let failure = errno
         guard process > 0 else {

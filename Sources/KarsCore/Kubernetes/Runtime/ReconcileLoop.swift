@@ -58,7 +58,8 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
     /// A change of an object in `resource` brings up the objects that `keys` names. With the `metadata` view there is no more than that
     /// to tell by; without a view it is that of `Config`.
     package func watches(
-        _ resource: GroupVersionResource, view: ObjectView? = nil, labels: String? = nil, _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]
+        _ resource: GroupVersionResource, view: ObjectView? = nil, labels: String? = nil,
+        _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]
     ) {
         let loop = loop
         informer(resource, view, labels: labels).addHandler { change in

@@ -49,7 +49,10 @@ extension KarsSandbox {
             package static let summary = "A caller, by its key."
             package static let fields: [SchemaField<Caller>] = [
                 .optional("displayName", \.displayName, "For people.") { $0.with(\.maxLength, 253) },
-                .required("jwsThumbprint", \.jwsThumbprint, "Thumbprint of its key (RFC 7638): 43 characters of base64url, or sha256: and these or 64 hexadecimal digits.") {
+                .required(
+                    "jwsThumbprint", \.jwsThumbprint,
+                    "Thumbprint of its key (RFC 7638): 43 characters of base64url, or sha256: and these or 64 hexadecimal digits."
+                ) {
                     $0.with(\.maxLength, 71).matching("^([A-Za-z0-9_-]{43}|sha256:([a-f0-9]{64}|[A-Za-z0-9_-]{43}))$")
                 },
                 .optional("issuer", \.issuer, "Where its card is published.") { $0.with(\.maxLength, 2_048) },
@@ -97,7 +100,8 @@ extension KarsSandbox {
 
         package static let summary = "Life beside sandboxes of the agent-sandbox project."
         package static let fields: [SchemaField<UpstreamCompatibility>] = [
-            .defaulted("sigsAgentSandbox", \.sigsAgentSandbox, "Overlay: somebody else runs the pod, kars brings everything around it."),
+            .defaulted(
+                "sigsAgentSandbox", \.sigsAgentSandbox, "Overlay: somebody else runs the pod, kars brings everything around it."),
             .optional("upstreamSandboxRef", \.upstreamSandboxRef, "The other project's sandbox; required for overlay."),
             .optional("aiConformanceReference", \.aiConformanceReference, "Kept for those who look for it."),
         ]

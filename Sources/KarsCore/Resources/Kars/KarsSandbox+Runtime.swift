@@ -62,7 +62,8 @@ extension KarsSandbox {
         package static let rules = Kind.allCases.map { kind in
             StructuralSchema.Rule(
                 kind == .native
-                    ? "!has(self.native) || self.kind == 'Native'" : "has(self.\(kind.member)) == (self.kind == '\(kind.rawValue)')",
+                    ? "!has(self.native) || self.kind == 'Native'"
+                    : "has(self.\(kind.member)) == (self.kind == '\(kind.rawValue)')",
                 message: rule(kind))
         }
 
@@ -99,8 +100,12 @@ extension KarsSandbox {
 
         package static let summary = "OpenClaw."
         package static let fields: [SchemaField<OpenClaw>] = [
-            .optional("version", \.version, "The version that the image is known to hold; for people.") { $0.with(\.maxLength, 128) },
-            .optional("image", \.image, "Another image than the controller's.") { $0.with(\.minLength, 1).with(\.maxLength, 512) },
+            .optional("version", \.version, "The version that the image is known to hold; for people.") {
+                $0.with(\.maxLength, 128)
+            },
+            .optional("image", \.image, "Another image than the controller's.") {
+                $0.with(\.minLength, 1).with(\.maxLength, 512)
+            },
             .optional("config", \.config, "Settings of OpenClaw; kept, not read.") { $0.with(\.type, .object) },
             Environment.field(\.extraEnv),
         ]
@@ -117,7 +122,9 @@ extension KarsSandbox {
 
         package static let summary = "A runtime in Python."
         package static let fields: [SchemaField<Python>] = [
-            .optional("pythonVersion", \.pythonVersion, "The version of Python that the code wants.") { $0.with(\.maxLength, 32) },
+            .optional("pythonVersion", \.pythonVersion, "The version of Python that the code wants.") {
+                $0.with(\.maxLength, 32)
+            },
             AgentCode.field(\.agentCode), Entrypoint.field(\.entrypoint), Environment.field(\.extraEnv),
         ]
     }

@@ -15,8 +15,13 @@ extension KarsSandbox {
 
         package static let summary = "How hard the sandbox is."
         package static let fields: [SchemaField<Posture>] = [
-            .defaulted("isolation", \.isolation, "Standard: the runtime's own system call filter. Enhanced: ours. Confidential: a virtual machine."),
-            .defaulted("seccompProfile", \.seccompProfile, "Name of a system call filter that nodes have; empty or RuntimeDefault: the runtime's.") {
+            .defaulted(
+                "isolation", \.isolation,
+                "Standard: the runtime's own system call filter. Enhanced: ours. Confidential: a virtual machine."),
+            .defaulted(
+                "seccompProfile", \.seccompProfile,
+                "Name of a system call filter that nodes have; empty or RuntimeDefault: the runtime's."
+            ) {
                 $0.with(\.maxLength, 128).matching("^[A-Za-z0-9][A-Za-z0-9._-]*$|^$")
             },
             .defaulted("selinuxContext", \.selinuxContext, "SELinux type of the containers; empty: the node's choice.") {
@@ -24,7 +29,8 @@ extension KarsSandbox {
             },
             .defaulted("readOnlyRootFilesystem", \.readOnlyRootFilesystem, "Whether the agent sees its image read-only."),
             .defaulted("runAsNonRoot", \.runAsNonRoot, "Whether images that want to be root are refused."),
-            .defaulted("allowPrivilegeEscalation", \.allowPrivilegeEscalation, "Whether set-user-ID programs work for the agent."),
+            .defaulted(
+                "allowPrivilegeEscalation", \.allowPrivilegeEscalation, "Whether set-user-ID programs work for the agent."),
             .defaulted("writablePaths", \.writablePaths, "Where the agent may write; contents end with the pod.") {
                 $0.with(\.maxItems, 16).with(\.items, StructuralSchema.string.with(\.maxLength, 255).matching(pathPattern))
             },
@@ -81,7 +87,9 @@ extension KarsSandbox {
             .defaulted("enabled", \.enabled, "Whether tools, trust and peers are governed."),
             .optional("toolPolicyRef", \.toolPolicyRef, "The ToolPolicy; required when enabled."),
             .defaulted("trustThreshold", \.trustThreshold, "Trust that a peer needs.") { $0.atLeast(0).atMost(1_000) },
-            .optional("trustedPeers", \.trustedPeers, "Peers that are trusted from the start: name:identity, separated by commas.") {
+            .optional(
+                "trustedPeers", \.trustedPeers, "Peers that are trusted from the start: name:identity, separated by commas."
+            ) {
                 $0.with(\.maxLength, 8_192).matching("^[^[:cntrl:]]*$")
             },
             .defaulted("registryMode", \.registryMode, "Whether peers are looked up in this cluster or in all."),
@@ -134,12 +142,14 @@ extension KarsSandbox {
         package static let summary = "What the agent may reach besides its model."
         package static let fields: [SchemaField<Network>] = [
             .defaulted("defaultDeny", \.defaultDeny, "Always so; said for the reader.") { $0.with(\.enum, [true]) },
-            .defaulted("egressMode", \.egressMode, "Strict: what is not allowed is refused. Learn: it is let through and written down."),
+            .defaulted(
+                "egressMode", \.egressMode, "Strict: what is not allowed is refused. Learn: it is let through and written down."),
             .collection("allowedEndpoints", \.allowedEndpoints, "What may be reached; not in force when allowlistRef is set.") {
                 $0.with(\.maxItems, 256)
             },
             OciArtifactRef.field(
-                "allowlistRef", \.allowlistRef, of: .egressAllowlist, "A signed list of what may be reached, instead of allowedEndpoints."),
+                "allowlistRef", \.allowlistRef, of: .egressAllowlist,
+                "A signed list of what may be reached, instead of allowedEndpoints."),
         ]
     }
 
@@ -151,7 +161,9 @@ extension KarsSandbox {
 
         package static let summary = "A host and a port."
         package static let fields: [SchemaField<Endpoint>] = [
-            .required("host", \.host, "A host name.") { $0.with(\.minLength, 1).with(\.maxLength, 253).matching("^[^/[:space:]]+$") },
+            .required("host", \.host, "A host name.") {
+                $0.with(\.minLength, 1).with(\.maxLength, 253).matching("^[^/[:space:]]+$")
+            },
             .defaulted("port", \.port, "A TCP port.") { $0.atLeast(1).atMost(65_535) },
         ]
     }

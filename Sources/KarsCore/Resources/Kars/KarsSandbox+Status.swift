@@ -52,7 +52,8 @@ extension KarsSandbox {
 
         package static let summary = "Tokens that were used."
         package static let fields: [SchemaField<Tokens>] = [
-            .optional("input", \.input, "Of requests.") { $0.atLeast(0) }, .optional("output", \.output, "Of answers.") { $0.atLeast(0) },
+            .optional("input", \.input, "Of requests.") { $0.atLeast(0) },
+            .optional("output", \.output, "Of answers.") { $0.atLeast(0) },
         ]
     }
 

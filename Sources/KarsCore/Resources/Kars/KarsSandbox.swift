@@ -20,7 +20,9 @@ package struct KarsSandbox: KarsResource {
         ],
         spec: Spec.schema, status: Status.schema,
         rules: [
-            .init("size(self.metadata.name) <= \(maxNameLength)", message: "a sandbox's name has at most \(maxNameLength) characters"),
+            .init(
+                "size(self.metadata.name) <= \(maxNameLength)",
+                message: "a sandbox's name has at most \(maxNameLength) characters"),
             .init("self.metadata.name.matches('\(namePattern)')", message: nameRule),
         ])
 
@@ -68,7 +70,8 @@ package struct KarsSandbox: KarsResource {
             .required("inferenceRef", \.inferenceRef, "The InferencePolicy: models, budgets, content safety."),
             .optional("memoryRef", \.memoryRef, "The KarsMemory that the agent remembers with."),
             .optional("agent", \.agent, "A prompt agent of the model provider."),
-            .optional("governance", \.governance, "Tool policy, trust and peers. Absent: the ToolPolicy kars-default is in force."),
+            .optional(
+                "governance", \.governance, "Tool policy, trust and peers. Absent: the ToolPolicy kars-default is in force."),
             .collection("azureServices", \.azureServices, "Services of Azure that the sandbox has an identity for.") {
                 $0.with(\.maxItems, 32)
             },

@@ -30,22 +30,31 @@ import Testing
     static let manifests: [Manifest] = [
         .init(testDescription: "the least", spec: spec { _ in }),
         .init(testDescription: "OpenClaw", spec: spec { $0["runtime"] = ["kind": "OpenClaw", "openclaw": [:]] }),
-        .init(testDescription: "a kind without its member", spec: spec { $0["runtime"] = ["kind": "OpenClaw"] }, fault: "if and only if"),
+        .init(
+            testDescription: "a kind without its member", spec: spec { $0["runtime"] = ["kind": "OpenClaw"] },
+            fault: "if and only if"),
         .init(
             testDescription: "a member without its kind", spec: spec { $0["runtime"] = ["kind": "Native", "hermes": [:]] },
             fault: "if and only if"),
-        .init(testDescription: "native with another kind", spec: spec { $0["runtime"] = ["kind": "Hermes", "hermes": [:], "native": [:]] }, fault: "Native only"),
+        .init(
+            testDescription: "native with another kind",
+            spec: spec { $0["runtime"] = ["kind": "Hermes", "hermes": [:], "native": [:]] }, fault: "Native only"),
         .init(
             testDescription: "bring your own",
             spec: spec {
-                $0["runtime"] = ["kind": "BYO", "byo": ["image": "a:1", "contractVersion": "v1", "env": [["name": "A", "value": "b"]]]]
+                $0["runtime"] = [
+                    "kind": "BYO", "byo": ["image": "a:1", "contractVersion": "v1", "env": [["name": "A", "value": "b"]]],
+                ]
             }),
         .init(
-            testDescription: "another contract", spec: spec { $0["runtime"] = ["kind": "BYO", "byo": ["image": "a:1", "contractVersion": "v2"]] },
+            testDescription: "another contract",
+            spec: spec { $0["runtime"] = ["kind": "BYO", "byo": ["image": "a:1", "contractVersion": "v2"]] },
             fault: "v1"),
         .init(
             testDescription: "a variable of no name",
-            spec: spec { $0["runtime"] = ["kind": "BYO", "byo": ["image": "a:1", "contractVersion": "v1", "env": [["name": "1-"]]]] },
+            spec: spec {
+                $0["runtime"] = ["kind": "BYO", "byo": ["image": "a:1", "contractVersion": "v1", "env": [["name": "1-"]]]]
+            },
             fault: "env[0].name"),
         .init(
             testDescription: "a variable with two sources",
@@ -67,16 +76,26 @@ import Testing
         .init(
             testDescription: "code from two places",
             spec: spec {
-                $0["runtime"] = ["kind": "Hermes", "hermes": ["agentCode": ["oci": ["image": "a"], "git": ["url": "https://a/b"]]]]
+                $0["runtime"] = [
+                    "kind": "Hermes", "hermes": ["agentCode": ["oci": ["image": "a"], "git": ["url": "https://a/b"]]],
+                ]
             }, fault: "exactly one"),
-        .init(testDescription: "an isolation nobody has", spec: spec { $0["sandbox"] = ["isolation": "total"] }, fault: "isolation"),
-        .init(testDescription: "writing to the policies", spec: spec { $0["sandbox"] = ["writablePaths": ["/etc/agt"]] }, fault: "writable"),
+        .init(
+            testDescription: "an isolation nobody has", spec: spec { $0["sandbox"] = ["isolation": "total"] }, fault: "isolation"),
+        .init(
+            testDescription: "writing to the policies", spec: spec { $0["sandbox"] = ["writablePaths": ["/etc/agt"]] },
+            fault: "writable"),
         .init(testDescription: "no model", spec: spec { $0["inferenceRef"] = ["name": ""] }, fault: "inferenceRef.name"),
-        .init(testDescription: "a reference with a namespace", spec: spec { $0["inferenceRef"] = ["name": "other/models"] }, fault: "inferenceRef.name"),
+        .init(
+            testDescription: "a reference with a namespace", spec: spec { $0["inferenceRef"] = ["name": "other/models"] },
+            fault: "inferenceRef.name"),
         .init(testDescription: "governed", spec: governed(["toolPolicyRef": ["name": "tools"], "trustThreshold": 700])),
-        .init(testDescription: "governed is the default", spec: governed(["trustThreshold": 700]), fault: "toolPolicyRef.name must"),
+        .init(
+            testDescription: "governed is the default", spec: governed(["trustThreshold": 700]), fault: "toolPolicyRef.name must"),
         .init(testDescription: "not governed", spec: governed(["enabled": false])),
-        .init(testDescription: "a registry as policy", spec: governed(["toolPolicyRef": ["name": "host:5000"]]), fault: "toolPolicyRef.name"),
+        .init(
+            testDescription: "a registry as policy", spec: governed(["toolPolicyRef": ["name": "host:5000"]]),
+            fault: "toolPolicyRef.name"),
         .init(
             testDescription: "more trust than there is", spec: governed(["enabled": false, "trustThreshold": 1_001]),
             fault: "trustThreshold"),
@@ -85,18 +104,22 @@ import Testing
             fault: "trustedPeers"),
         .init(
             testDescription: "servers said twice",
-            spec: governed(["enabled": false, "mcpServerRef": ["name": "a"], "mcpServerRefs": [["name": "b"]]]), fault: "both be set"),
+            spec: governed(["enabled": false, "mcpServerRef": ["name": "a"], "mcpServerRefs": [["name": "b"]]]),
+            fault: "both be set"),
         .init(
-            testDescription: "one server twice", spec: governed(["enabled": false, "mcpServerRefs": [["name": "b"], ["name": "b"]]]),
+            testDescription: "one server twice",
+            spec: governed(["enabled": false, "mcpServerRefs": [["name": "b"], ["name": "b"]]]),
             fault: "mcpServerRefs"),
         .init(
             testDescription: "nine servers",
             spec: governed(["enabled": false, "mcpServerRefs": .array((1...9).map { ["name": .string("s\($0)")] })]),
             fault: "mcpServerRefs"),
         .init(
-            testDescription: "endpoints", spec: spec { $0["networkPolicy"] = ["egressMode": "Learn", "allowedEndpoints": [["host": "a.example"]]] }),
+            testDescription: "endpoints",
+            spec: spec { $0["networkPolicy"] = ["egressMode": "Learn", "allowedEndpoints": [["host": "a.example"]]] }),
         .init(
-            testDescription: "a port that is none", spec: spec { $0["networkPolicy"] = ["allowedEndpoints": [["host": "a", "port": 70_000]]] },
+            testDescription: "a port that is none",
+            spec: spec { $0["networkPolicy"] = ["allowedEndpoints": [["host": "a", "port": 70_000]]] },
             fault: "port"),
         .init(testDescription: "no denial", spec: spec { $0["networkPolicy"] = ["defaultDeny": false] }, fault: "defaultDeny"),
         .init(
@@ -104,7 +127,8 @@ import Testing
             spec: spec {
                 $0["networkPolicy"] = [
                     "allowlistRef": [
-                        "registry": "r.example", "repository": "a/b", "digest": .string("sha256:" + String(repeating: "a", count: 64)),
+                        "registry": "r.example", "repository": "a/b",
+                        "digest": .string("sha256:" + String(repeating: "a", count: 64)),
                         "artifactType": "application/vnd.kars.agt-profile.v1+yaml",
                     ]
                 ]
@@ -120,11 +144,17 @@ import Testing
                     "allowedCallers": [["jwsThumbprint": .string("sha256:" + String(repeating: "b", count: 64))]],
                 ]
             }),
-        .init(testDescription: "overlay of nothing", spec: spec { $0["upstreamCompatibility"] = ["sigsAgentSandbox": "overlay"] }, fault: "overlay"),
+        .init(
+            testDescription: "overlay of nothing", spec: spec { $0["upstreamCompatibility"] = ["sigsAgentSandbox": "overlay"] },
+            fault: "overlay"),
         .init(
             testDescription: "overlay",
-            spec: spec { $0["upstreamCompatibility"] = ["sigsAgentSandbox": "overlay", "upstreamSandboxRef": ["name": "theirs"]] }),
-        .init(testDescription: "the mesh", spec: spec { $0["meshAuth"] = ["mode": "agent-id", "customSecurityAttributes": ["set": ["a": "b"]]] }),
+            spec: spec {
+                $0["upstreamCompatibility"] = ["sigsAgentSandbox": "overlay", "upstreamSandboxRef": ["name": "theirs"]]
+            }),
+        .init(
+            testDescription: "the mesh",
+            spec: spec { $0["meshAuth"] = ["mode": "agent-id", "customSecurityAttributes": ["set": ["a": "b"]]] }),
         .init(testDescription: "a long name", name: String(repeating: "a", count: 59), spec: spec { _ in }, fault: "58"),
         .init(testDescription: "the longest name", name: String(repeating: "a", count: 58), spec: spec { _ in }),
         .init(testDescription: "a name of a number", name: "1a", spec: spec { _ in }, fault: "letter"),
