@@ -21,7 +21,7 @@ struct DestroyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let sandbox = try await NamedSandbox.find(name, cluster)
-        try confirm()
+        if !yes { try Consent.ask("Remove '\(name)' with its workspace and evidence?", flag: "--yes") }
         switch sandbox {
         case .direct(let sandbox):
             try await sandbox.stop()
@@ -32,16 +32,6 @@ struct DestroyCommand: AsyncParsableCommand {
             if !noWait { try await removal.waitUntilGone(within: .seconds(120)) }
         }
         Terminal.note("destroyed \(name)")
-    }
-
-    private func confirm() throws {
-        guard !yes else { return }
-        guard Terminal.isInteractive else {
-            throw CommandFailure(
-                .usage, "destroying '\(name)' removes its workspace and evidence", advice: "Add --yes when no one can be asked.")
-        }
-        Terminal.notePart("Remove '\(name)' with its workspace and evidence? [y/N] ")
-        guard readLine()?.lowercased().hasPrefix("y") == true else { throw CommandFailure(.failed, "nothing was removed") }
     }
 }
 

@@ -110,16 +110,8 @@ struct SRECommand: AsyncParsableCommand {
             let cluster = try cluster.connect(defaultNamespace: SRECommand.namespace)
             let object = try await cluster.existing(KarsSREAction.self, name)
             if !yes {
-                guard Terminal.isInteractive else {
-                    throw CommandFailure(
-                        .usage, "this lets '\(name)' be done",
-                        advice: "`kars sre show \(name)` shows it; add --yes when no one can be asked.")
-                }
                 Terminal.note(try Show.report(object, in: cluster).text)
-                Terminal.notePart("Approve it? [y/N] ")
-                guard readLine()?.lowercased().hasPrefix("y") == true else {
-                    throw CommandFailure(.failed, "nothing was decided")
-                }
+                try Consent.ask("Approve it?", flag: "--yes")
             }
             output.print(try await SRECommand.decide(object, .approved, note, in: cluster))
         }

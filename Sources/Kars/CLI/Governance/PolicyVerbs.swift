@@ -133,16 +133,7 @@ struct PolicyVerbs<Flags: PolicyFlags>: AsyncParsableCommand {
         @OptionGroup var cluster: NamespacedOptions
 
         func run() async throws {
-            if !noPrompt {
-                guard Terminal.isInteractive else {
-                    throw CommandFailure(
-                        .usage, "this deletes \(Flags.Kind.title(name))", advice: "Add --no-prompt when no one can be asked.")
-                }
-                Terminal.notePart("Delete \(Flags.Kind.title(name))? [y/N] ")
-                guard readLine()?.lowercased().hasPrefix("y") == true else {
-                    throw CommandFailure(.failed, "nothing was deleted")
-                }
-            }
+            if !noPrompt { try Consent.ask("Delete \(Flags.Kind.title(name))?", flag: "--no-prompt") }
             try await Self.delete(name, in: cluster.connect())
             Terminal.note("\(Flags.Kind.title(name)) deleted")
         }

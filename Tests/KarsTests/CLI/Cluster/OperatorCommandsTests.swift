@@ -179,6 +179,67 @@ import Testing
     }
 }
 
+@Suite struct `Grants by command` {
+    private static let sample = [
+        "a", "--host", "pypi.org", "--host", "Files.example.org:8443", "--ttl", "PT2H", "--reason", "needed", "--ticket", "OPS-1",
+    ]
+
+    @Test func `a grant is made of flags, under a name with the time`() throws {
+        let object = try EgressGrantCommand.parse(Self.sample).object(now: ClusterFixture.now)
+        #expect(object.name == "a-extra-20260102-040405z" && object.namespace == "kars-system")
+        #expect(
+            object["spec"] == [
+                "sandbox": "a", "hosts": [["host": "pypi.org"], ["host": "files.example.org", "port": 8443]], "reason": "needed",
+                "ticket": "OPS-1", "ttl": "PT2H",
+            ])
+        let long = EgressGrantCommand.name(for: String(repeating: "x", count: 58), ClusterFixture.now)
+        #expect(long.utf8.count == EgressApproval.maxNameLength && long.hasSuffix("-extra-20260102-040405z"))
+    }
+
+    @Test(arguments: [
+        ["a", "--host", "x.example", "--ttl", "PT2H"], ["a", "--ttl", "PT2H", "--reason", "r"],
+        ["a", "--host", "x.example", "--ttl", "P8D", "--reason", "r"],
+        ["a", "--host", "x.example", "--ttl", "2h", "--reason", "r"],
+        ["a", "--host", "x.example:0", "--ttl", "PT2H", "--reason", "r"],
+        ["a", "--host", "10.0.0.1", "--ttl", "PT2H", "--reason", "r"],
+        ["a", "--host", "x.example", "--ttl", "PT0S", "--reason", "r"],
+    ])
+    func `what cannot be granted is refused before anything is sent`(arguments: [String]) {
+        #expect { _ = try EgressGrantCommand.parse(arguments).object(now: ClusterFixture.now) } throws: {
+            ($0 as? CommandFailure)?.status == .usage
+        }
+    }
+
+    @Test func `grants are made for sandboxes that exist, and listed by sandbox`() async throws {
+        let fake = FakeCluster(), cluster = ClusterFixture.connection(fake)
+        let object = try EgressGrantCommand.parse(Self.sample).object(now: ClusterFixture.now)
+        await #expect { _ = try await EgressGrantCommand.create(object, in: cluster) } throws: {
+            ($0 as? CommandFailure)?.status == .notFound
+        }
+        try await ClusterFixture.put(KarsSandbox.kind.resource, ClusterFixture.sandbox("a"), in: fake)
+        _ = try await EgressGrantCommand.create(object, in: cluster)
+        let list = try await EgressGrantsCommand.report(of: "a", in: cluster, now: ClusterFixture.now)
+        #expect(list.text.contains("pypi.org:443,files.example.org:8443  PT2H"))
+        #expect(try await EgressGrantsCommand.report(of: "b", in: cluster, now: ClusterFixture.now).text.hasPrefix("no grant"))
+    }
+
+    @Test func `a name alone means its router, other words are commands`() throws {
+        #expect(try KarsCommand.parseAsRoot(["egress", "dev-agent", "--pending"]) is EgressRouterCommand)
+        let blocked = try #require(
+            try KarsCommand.parseAsRoot(["egress", "blocked", "a", "--since", "-2h", "--n", "3"]) as? EgressBlockedCommand)
+        #expect(blocked.since == "-2h" && blocked.count == 3)
+        #expect(throws: (any Error).self) { try KarsCommand.parseAsRoot(["egress", "blocked", "a", "--since", "x&y"]) }
+    }
+
+    @Test func `what was refused is a table`() {
+        let report = EgressBlockedCommand.report([
+            "entries": [["host": "bad.example", "port": 443, "count": 2, "last_seen": "2026-01-02T03:04:05Z"]]
+        ])
+        #expect(report.text.contains("bad.example  443   2026-01-02T03:04:05Z  2"))
+        #expect(EgressBlockedCommand.topReport(["top": []]).text == "nothing was refused")
+    }
+}
+
 @Suite struct `What a router enforces` {
     @Test func `digests are compared with those that were published`() {
         let digest = "sha256:" + String(repeating: "a", count: 64), other = "sha256:" + String(repeating: "b", count: 64)
