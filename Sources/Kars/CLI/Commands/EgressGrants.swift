@@ -35,7 +35,7 @@ struct EgressGrantCommand: AsyncParsableCommand {
 
     /// Checked.
     func object(now: UTCTime) throws -> JSONObject {
-        let name = try name ?? Self.name(for: sandbox, now)
+        let name = name ?? Self.name(for: sandbox, now)
         let object: JSONObject
         if let fromFile {
             object = try PolicyManifest.object(
