@@ -14,6 +14,7 @@ extension Fuzz {
         labelSelectorTarget,
         policyProfileTarget,
         protobufTarget,
+        routerReportTarget,
         sniTarget,
         spdyTarget,
         sseTarget,

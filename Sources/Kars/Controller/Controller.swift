@@ -15,12 +15,18 @@ final class Controller: Sendable {
     private let metrics = Metrics()
     private let controllerMetrics: ControllerMetrics
     private let readiness = Mutex(false)
+    /// In a pod of the cluster, where Services have names.
+    private let isInCluster: Bool
+    /// For keys of issuers of McpServers.
+    private let web: HTTPClient
     private let log: Log
 
-    init(config: ControllerConfig, cluster: KubernetesClientConfig, log: Log) throws {
+    init(config: ControllerConfig, cluster: KubernetesClientConfig, isInCluster: Bool, log: Log) throws {
         self.config = config
+        self.isInCluster = isInCluster
         self.log = log
         group = try EventLoopGroup()
+        web = HTTPClient(config: HTTPClientConfig(), group: group, tls: try TLSContext.client())
         client = KubernetesClient(cluster, group: group, plugins: CredentialPluginProcess())
         controllerMetrics = ControllerMetrics(
             in: metrics, kinds: ["KarsSandbox"], configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
@@ -44,6 +50,7 @@ final class Controller: Sendable {
         }
         await server?.drain(within: .seconds(2))
         await client.close()
+        await web.close()
         log.info("controller.stopped")
         if let ending, ending == .lost { throw ControllerFailure.lostLease }
     }
@@ -73,9 +80,11 @@ final class Controller: Sendable {
             SandboxReconciler(settings: config.sandbox), informers: informers, events: events,
             config: loopConfig("KarsSandbox"), log: log)
         SandboxWatches.add(to: sandboxes, informers)
+        let policies = policyLoops(informers)
         await withDiscardingTaskGroup { group in
             group.addTask { await events.run() }
             group.addTask { await sandboxes.run() }
+            group.addTask { await policies.run() }
             group.addTask { await informers.run() }
             group.addTask {
                 do throws(CancellationError) { try await informers.waitUntilSynced() } catch { return }
@@ -83,6 +92,20 @@ final class Controller: Sendable {
                 self.log.info("controller.synced")
             }
         }
+    }
+
+    private func policyLoops(_ informers: SharedInformers) -> PolicyLoops {
+        var settings = PolicyLoops.Config()
+        settings.controllerNamespace = config.namespace
+        settings.instance = config.identity
+        settings.longestGrant = config.longestGrant
+        settings.workers = config.workers
+        settings.watch.watchTimeout = config.watchTimeout
+        let dialer: any RouterDialer = isInCluster ? ServiceDialer() : PortForwardDialer(client: client, group: group)
+        return PolicyLoops(
+            settings, informers: informers,
+            probe: OperatorPlaneProbe(through: informers.api, dialer: dialer, group: group, time: client.time),
+            keys: JWKSFetcher(client: web, time: client.time), log: log)
     }
 
     private func loopConfig<R: Reconciler>(_ kind: String) -> ReconcileLoop<R>.Config {

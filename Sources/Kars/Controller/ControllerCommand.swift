@@ -36,7 +36,7 @@ struct ControllerCommand: AsyncParsableCommand {
         do {
             let signals = try SignalWaiter()
             let cluster = try ClusterAccess.config(kubeconfig: kubeconfig, context: context, environment: environment)
-            let controller = try Controller(config: config, cluster: cluster, log: log)
+            let controller = try Controller(config: config, cluster: cluster.config, isInCluster: cluster.isInCluster, log: log)
             let lifeline = lifeline
             try await controller.run { loop in
                 await withTaskGroup { group in
@@ -70,15 +70,16 @@ enum ClusterAccess {
     /// What is named, else the service account of the pod, else what `KUBECONFIG` or the home directory has.
     static func config(
         kubeconfig: String?, context: String?, environment: EnvironmentReader
-    ) throws -> KubernetesClientConfig {
+    ) throws -> (config: KubernetesClientConfig, isInCluster: Bool) {
         if kubeconfig == nil, context == nil, let host = environment.text("KUBERNETES_SERVICE_HOST") {
-            return try .inCluster(host: host, port: environment.text("KUBERNETES_SERVICE_PORT", or: "443"))
+            let port = environment.text("KUBERNETES_SERVICE_PORT", or: "443")
+            return (try .inCluster(host: host, port: port), true)
         }
         let home = environment.text("HOME").map { $0 + "/.kube/config" }
         let named = kubeconfig.map { [$0] } ?? environment.text("KUBECONFIG")?.split(separator: ":").map(String.init)
         guard let paths = named ?? home.map({ [$0] }) else {
             throw CommandFailure(.usage, "there is no cluster: neither a service account, nor --kubeconfig, KUBECONFIG or HOME")
         }
-        return try KubeConfig.load(paths: paths).clientConfig(context: context)
+        return (try KubeConfig.load(paths: paths).clientConfig(context: context), false)
     }
 }

@@ -24,6 +24,8 @@ struct ControllerConfig: Sendable {
     var watchTimeout: Duration
     /// Sandboxes that are worked on at one time (`CONTROLLER_WORKERS`, default 4).
     var workers: Int
+    /// Seconds that an EgressApproval may last (`EGRESS_APPROVAL_MAX_TTL_SECONDS`, default a day, a week at most).
+    var longestGrant: Int
     var sandbox: SandboxSettings
     /// `KARS_LOG_LEVEL`, default info.
     var logLevel: Log.Level
@@ -106,6 +108,7 @@ extension ControllerConfig {
         metricsAddress = Self.address(&reader, "CONTROLLER_METRICS_ADDR", or: "0.0.0.0:9091")
         watchTimeout = reader.seconds("KARS_WATCH_TIMEOUT_SECS", in: 30...600, or: 200)
         workers = reader.integer("CONTROLLER_WORKERS", in: 1...64, or: 4)
+        longestGrant = reader.integer("EGRESS_APPROVAL_MAX_TTL_SECONDS", in: 60...604_800, or: 86_400)
         logLevel = reader.choice("KARS_LOG_LEVEL", or: LogLevelOption.info).level
         sandbox = SandboxSettings(reading: &reader)
         sandbox.controller = ObjectKey(namespace: self.namespace, name: serviceAccount)

@@ -15,10 +15,12 @@ struct FileTreeCopy {
         var depth = 64
     }
 
-    var limits = Limits()
+    private let limits: Limits
     private(set) var entries = 0
 
     private static let chunkBytes = 1 << 20
+
+    init(limits: Limits = Limits()) { self.limits = limits }
 
     /// Replaces `target` when it is a file, at once: a reader sees the old one or the new one.
     mutating func file(_ source: String, to target: String) throws(FileError) {

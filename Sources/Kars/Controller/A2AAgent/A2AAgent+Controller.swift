@@ -5,7 +5,7 @@ extension A2AAgent: CompiledKind {
     static var artifact: CompiledArtifact { .agentCard }
     static var writeFailure: String { "CardWriteFailed" }
 
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledPolicy {
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles {
         try spec.compiled(name: name, namespace: namespace)
     }
 

@@ -39,7 +39,7 @@ struct PortForwardDialer: RouterDialer {
 
     /// The youngest of the sandbox's pods that run: an older one is on its way out.
     static func pod(of router: RouterAddress, through api: any KubernetesAPI) async throws(APIStatus) -> String {
-        let options = ListOptions(labelSelector: "kars.azure.com/sandbox=\(router.sandbox)", limit: 50)
+        let options = KarsCore.ListOptions(labelSelector: "kars.azure.com/sandbox=\(router.sandbox)", limit: 50)
         let running = try await api.list(.pods, namespace: router.namespace, options).items.filter {
             $0["status"]?["phase"]?.stringValue == "Running" && !$0.isBeingDeleted
         }

@@ -19,7 +19,7 @@ struct EgressApprovalReconciler: Reconciler {
     let time: any TimeSource
 
     let kind = EgressApproval.kind
-    let finalizer: Finalizer? = Finalizer("kars.azure.com/egress-approval-cleanup")
+    let finalizer: KarsCore.Finalizer? = KarsCore.Finalizer("kars.azure.com/egress-approval-cleanup")
     let fieldManager = "kars-controller/egressapproval"
     let statusWriting = StatusWriting.replace
 

@@ -6,7 +6,7 @@ extension InferencePolicy: CompiledKind {
     static var reported: RouterReport.Kind? { .inference }
     static func name(in sandbox: SandboxView) -> String? { sandbox.inferencePolicy }
 
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledPolicy { try spec.compiled() }
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles { try spec.compiled() }
 
     static func status(_ state: CompiledState, after previous: Status) -> Status {
         var status = Status()

@@ -7,7 +7,7 @@ extension KarsMemory: CompiledKind {
     static var writeFailure: String { "BindingWriteFailed" }
     static func name(in sandbox: SandboxView) -> String? { sandbox.memory }
 
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledPolicy { try spec.compiled() }
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles { try spec.compiled() }
 
     static func status(_ state: CompiledState, after previous: Status) -> Status {
         var status = Status()

@@ -25,24 +25,27 @@ final class JWKSFetcher: KeySetSource {
 
     /// Resolves a name to all of its addresses.
     typealias Lookup = @Sendable (_ host: String) async throws -> [IPAddress]
+    /// Why an address may not be contacted; nil when it may.
+    typealias Refusal = @Sendable (IPAddress) -> String?
 
     private let config: Config
     private let client: HTTPClient
     private let lookup: Lookup
-    private let addresses: AddressPolicy
+    private let refusal: Refusal
     private let time: any TimeSource
     private let known = Mutex<[String: (result: Result<JSONWebKeySet, CompileFault>, until: Instant)]>([:])
 
-    /// `client` must verify certificates against the machine's authorities. `addresses` says which may be contacted: public ones unless
-    /// an operator opened others.
+    /// `client` must verify certificates against the machine's authorities. Only public addresses are
+    /// contacted, unless `refusal` says otherwise.
     init(
-        config: Config = Config(), client: HTTPClient, addresses: AddressPolicy = AddressPolicy(), time: any TimeSource,
-        lookup: @escaping Lookup = { try await Resolver.shared.resolve($0) }
+        config: Config = Config(), client: HTTPClient, time: any TimeSource,
+        lookup: @escaping Lookup = { try await Resolver.shared.resolve($0) },
+        refusal: @escaping Refusal = { AddressPolicy().refusal(of: $0) }
     ) {
         self.config = config
         self.client = client
         self.lookup = lookup
-        self.addresses = addresses
+        self.refusal = refusal
         self.time = time
     }
 
@@ -111,7 +114,7 @@ final class JWKSFetcher: KeySetSource {
             do { all = try await lookup(url.host) } catch { throw Self.fault("dns", "\(url.host): \(error)") }
         }
         for address in all {
-            if let reason = addresses.refusal(of: address) {
+            if let reason = refusal(address) {
                 throw Self.fault("dns", "\(url.host) is at an address that is not public (\(reason)): it is not asked for keys")
             }
         }

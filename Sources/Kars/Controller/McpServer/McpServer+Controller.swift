@@ -8,7 +8,7 @@ extension McpServer: CompiledKind {
     static var artifact: CompiledArtifact { .mcpServer }
     var keyIssuer: String? { spec.bundleRef == nil ? spec.keyIssuer : nil }
 
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledPolicy {
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles {
         try spec.compiled(keys: try context.keys?.get() ?? .empty)
     }
 

@@ -10,7 +10,7 @@ protocol CompiledKind: KarsResource where Spec: CheckedSpec {
     static var writeFailure: String { get }
 
     /// Pure; `context` has what depends on the time or on others.
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledPolicy
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles
     /// Whose keys have to be fetched first; nil: none.
     var keyIssuer: String? { get }
     /// The object of this kind that a sandbox refers to.

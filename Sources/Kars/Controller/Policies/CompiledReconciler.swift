@@ -7,7 +7,7 @@ import KarsCore
 /// force, and the condition says what is wrong, with the line where there is one.
 struct CompiledReconciler<Kind: CompiledKind>: Reconciler {
     struct Observed: Sendable {
-        var compiled: Result<CompiledPolicy, CompileFault>
+        var compiled: Result<CompiledFiles, CompileFault>
         /// The ConfigMap as it is.
         var live: JSONObject?
         var sandboxes: [SandboxView]
@@ -56,7 +56,7 @@ struct CompiledReconciler<Kind: CompiledKind>: Reconciler {
         return observed
     }
 
-    private func compile(_ object: JSONObject) async -> Result<CompiledPolicy, CompileFault> {
+    private func compile(_ object: JSONObject) async -> Result<CompiledFiles, CompileFault> {
         let value: Kind
         do throws(ResourceError) { value = try Kind(reading: object) } catch { return .failure(.invalid("\(error)")) }
         var context = CompileContext(now: time.utc())

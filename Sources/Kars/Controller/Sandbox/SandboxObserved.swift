@@ -37,13 +37,22 @@ struct SandboxObserver: Sendable {
 
     func observe(_ sandbox: KarsSandbox) async throws(APIStatus) -> SandboxObserved {
         var seen = SandboxObserved()
-        seen.namespace = try await namespace()
-        for reference in SandboxReference.all(in: sandbox.spec, sandbox: owner.name) {
-            try await look(at: reference, &seen)
+        let references = SandboxReference.all(in: sandbox.spec, sandbox: owner.name)
+        let home = owner.homeNamespace
+        let found = try await api.objectsIfPresent(
+            [
+                .get(.namespaces, name: owner.namespace),
+                .get(.roleBindings, namespace: owner.namespace, name: SandboxAccess.controllerBindingName),
+            ] + references.map { .get($0.kind.resource, namespace: home, name: $0.name) }
+                + references.map { .get(.configMaps, namespace: home, name: $0.configMap) })
+        seen.namespace = found[0]
+        for (index, reference) in references.enumerated() where found[2 + index] != nil {
+            seen.existing.insert(reference)
+            seen.sources[reference] = found[2 + references.count + index]
         }
         seen.dns = try await dns()
         if let namespace = seen.namespace, owner.owns(namespace), !namespace.isBeingDeleted {
-            seen.controllerBinding = try await get(.roleBindings, SandboxAccess.controllerBindingName)
+            seen.controllerBinding = found[1]
             seen.hasAccess = seen.controllerBinding != nil
         }
         if seen.hasAccess { try await inside(&seen) }
@@ -53,28 +62,27 @@ struct SandboxObserver: Sendable {
 
     /// What is in the sandbox's namespace.
     private func inside(_ seen: inout SandboxObserved) async throws(APIStatus) {
-        seen.serviceAccount = try await get(.serviceAccounts, SandboxAccess.serviceAccountName)
-        seen.networkPolicy = try await get(.networkPolicies, SandboxNetwork.policyName)
-        seen.service = try await get(.services, owner.name)
-        seen.deployment = try await get(.deployments, owner.name)
-        seen.hasRouterSecret = try await get(.secrets, SandboxObjectNames(sandbox: owner.name).routerSecret) != nil
+        func get(_ resource: GroupVersionResource, _ name: String) -> KubernetesRequest {
+            .get(resource, namespace: owner.namespace, name: name)
+        }
+        let found = try await api.objectsIfPresent([
+            get(.serviceAccounts, SandboxAccess.serviceAccountName), get(.networkPolicies, SandboxNetwork.policyName),
+            get(.services, owner.name), get(.deployments, owner.name),
+            get(.secrets, SandboxObjectNames(sandbox: owner.name).routerSecret),
+        ])
+        seen.serviceAccount = found[0]
+        seen.networkPolicy = found[1]
+        seen.service = found[2]
+        seen.deployment = found[3]
+        seen.hasRouterSecret = found[4] != nil
         let selection = KarsCore.ListOptions(labelSelector: "\(SandboxOwnership.sandboxLabel)=\(owner.name)")
         for map in try await api.list(.configMaps, namespace: owner.namespace, selection).items {
             seen.configMaps[map.name] = map
         }
-        if let deployment = seen.deployment, !SandboxWorkload(deployment).isAvailable {
-            seen.podProblems = try await api.list(.pods, namespace: owner.namespace, selection).items.flatMap(
-                SandboxWorkload.problems)
+        if let deployment = seen.deployment, SandboxWorkload(deployment).state == .creating {
+            let pods = try await api.list(.pods, namespace: owner.namespace, selection).items
+            seen.podProblems = pods.flatMap(SandboxWorkload.problems)
         }
-    }
-
-    private func look(at reference: SandboxReference, _ seen: inout SandboxObserved) async throws(APIStatus) {
-        let home = owner.homeNamespace
-        guard try await api.objectIfPresent(.get(reference.kind.resource, namespace: home, name: reference.name)) != nil else {
-            return
-        }
-        seen.existing.insert(reference)
-        seen.sources[reference] = try await api.objectIfPresent(.get(.configMaps, namespace: home, name: reference.configMap))
     }
 
     /// The name server's Service, whatever it is called.
@@ -92,10 +100,6 @@ struct SandboxObserver: Sendable {
         return texts.compactMap { IPAddress($0) }
     }
 
-    private func get(_ resource: GroupVersionResource, _ name: String) async throws(APIStatus) -> JSONObject? {
-        try await api.objectIfPresent(.get(resource, namespace: owner.namespace, name: name))
-    }
-
     /// A token and a certificate of its own for each router; its operators pin the certificate.
     private static func routerSecret(_ owner: SandboxOwnership) throws(APIStatus) -> RouterSecretContent {
         let issued: IssuedCertificate
@@ -110,5 +114,26 @@ struct SandboxObserver: Sendable {
         return RouterSecretContent(
             adminToken: Secret(Array(Hex.encode(SecureRandom.bytes(32)).utf8)), tlsCertificate: Secret(issued.certificatePEM),
             tlsKey: issued.privateKeyPEM)
+    }
+}
+
+extension KubernetesAPI {
+    /// The objects that `requests` ask for, all at once and in their order.
+    fileprivate func objectsIfPresent(_ requests: [KubernetesRequest]) async throws(APIStatus) -> [JSONObject?] {
+        let results = await withTaskGroup(of: (Int, Result<JSONObject?, APIStatus>).self) { group in
+            for (index, request) in requests.enumerated() {
+                group.addTask {
+                    do throws(APIStatus) { return (index, .success(try await objectIfPresent(request))) } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            var results: [Int: Result<JSONObject?, APIStatus>] = [:]
+            for await (index, result) in group { results[index] = result }
+            return results
+        }
+        var objects: [JSONObject?] = []
+        for index in requests.indices { objects.append(try results[index]?.get() ?? nil) }
+        return objects
     }
 }

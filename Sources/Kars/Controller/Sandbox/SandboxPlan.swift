@@ -87,6 +87,10 @@ struct SandboxPlan: Sendable {
                 reason: "AgentCodeUnsupported",
                 message: "agentCode.git is not fetched: put the code into an image and use agentCode.oci")
         }
+        if let mode = sandbox.spec.upstreamCompatibility?.sigsAgentSandbox, mode == .observe || mode == .translate {
+            return Problem(
+                reason: "SpecInvalid", message: "upstreamCompatibility.sigsAgentSandbox \(mode.rawValue) is not offered: use off or overlay")
+        }
         if settings.isStrictAboutImages, let fault = ImageContract.fault(in: runtime) {
             return Problem(reason: "BYOContractInvalid", message: fault)
         }

@@ -24,6 +24,16 @@ struct SandboxReference: Hashable, Sendable {
             GroupVersionResource(group: KarsKind.group, version: KarsKind.version, resource: plural)
         }
 
+        var artifact: CompiledArtifact {
+            switch self {
+            case .inferencePolicy: .inferencePolicy
+            case .toolPolicy: .toolPolicy
+            case .memory: .memory
+            case .mcpServer: .mcpServer
+            case .a2aAgent: .agentCard
+            }
+        }
+
         /// Without its policy in place the agent does not run.
         var isRequired: Bool { self == .inferencePolicy || self == .toolPolicy }
         /// Stable reasons of conditions (crds 0.3).
@@ -39,15 +49,12 @@ struct SandboxReference: Hashable, Sendable {
     var kind: Kind
     var name: String
 
-    /// When nobody names a ToolPolicy.
-    static let defaultToolPolicy = "kars-default"
-
     /// Everything that `spec` refers to, in the order in which it is mounted.
     static func all(in spec: KarsSandbox.Spec, sandbox: String) -> [SandboxReference] {
         var references = [SandboxReference(kind: .inferencePolicy, name: spec.inferenceRef.name)]
         if spec.governance?.enabled ?? true {
             references.append(
-                SandboxReference(kind: .toolPolicy, name: spec.governance?.toolPolicyRef?.name ?? defaultToolPolicy))
+                SandboxReference(kind: .toolPolicy, name: spec.governance?.toolPolicyRef?.name ?? ToolPolicy.defaultName))
             references += (spec.governance?.mcpServers ?? []).map { SandboxReference(kind: .mcpServer, name: $0) }
         }
         if let memory = spec.memoryRef { references.append(SandboxReference(kind: .memory, name: memory.name)) }
@@ -58,15 +65,7 @@ struct SandboxReference: Hashable, Sendable {
     }
 
     /// The compiler's ConfigMap, in the sandbox's home namespace; its mirror in the sandbox's own has the same name.
-    var configMap: String {
-        switch kind {
-        case .inferencePolicy: "inferencepolicy-\(name)-profile"
-        case .toolPolicy: "toolpolicy-\(name)-profile"
-        case .memory: "karsmemory-\(name)-binding"
-        case .mcpServer: "mcp-\(name)-jwks"
-        case .a2aAgent: "a2aagent-\(name)-card"
-        }
-    }
+    var configMap: String { kind.artifact.configMapName(name) }
 
     var mount: MountedPolicy {
         switch kind {

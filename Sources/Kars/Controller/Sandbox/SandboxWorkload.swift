@@ -14,8 +14,6 @@ struct SandboxWorkload: Equatable, Sendable {
 
     let state: State
 
-    var isAvailable: Bool { state == .available }
-
     init(_ deployment: JSONObject) {
         let spec = deployment["spec"], status = deployment["status"]
         let wanted = spec?["replicas"]?.intValue ?? 1

@@ -5,7 +5,7 @@ extension TrustGraph: CompiledKind {
     static var artifact: CompiledArtifact { .trustGraph }
     static var writeFailure: String { "ProjectionWriteFailed" }
 
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledPolicy {
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles {
         // Edges are judged one by one; only what concerns the graph as a whole is a fault of the specification.
         if spec.vertices.isEmpty { throw .invalid("spec.vertices: expected at least one") }
         return try spec.judged(at: Int(context.now.seconds)).policy(inputEdges: spec.edges.count)

@@ -4,15 +4,15 @@ extension A2AAgent.Spec {
 
     /// `agent.json`, the public card (A2A 1.0 §4.4), which the router signs, and `trust.json` with what is nobody else's business: the
     /// keys as anchors, what callers must prove, peers and policies (spec/a2a 4.6).
-    package func compiled(name: String, namespace: String) throws(CompileFault) -> CompiledPolicy {
+    package func compiled(name: String, namespace: String) throws(CompileFault) -> CompiledFiles {
         try requireSound()
         let card = card(name)
         let trust = trustDocument(name, namespace)
-        return CompiledPolicy(
+        return CompiledFiles(
             files: [
                 Self.cardFile: String(decoding: card.encoded(pretty: true), as: UTF8.self),
                 Self.trustFile: String(decoding: trust.encoded(pretty: true), as: UTF8.self),
-            ], digest: nil, versionHash: try CompiledPolicy.versionHash(of: ["card": card, "trust": trust]))
+            ], digest: nil, versionHash: try CompiledFiles.versionHash(of: ["card": card, "trust": trust]))
     }
 
     /// No required value is empty: readers exist that drop those before they check the signature (spec/a2a 5).

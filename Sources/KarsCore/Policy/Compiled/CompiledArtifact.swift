@@ -62,7 +62,7 @@ package enum CompiledArtifact: CaseIterable, Sendable {
     }
 
     /// The ConfigMap that holds `compiled`.
-    package func configMap(_ name: String, namespace: String, holding compiled: CompiledPolicy) -> ConfigMap {
+    package func configMap(_ name: String, namespace: String, holding compiled: CompiledFiles) -> ConfigMap {
         var annotations = [versionAnnotation: compiled.versionHash]
         if let digestAnnotation, let digest = compiled.digest { annotations[digestAnnotation] = digest.description }
         return ConfigMap(

@@ -1,16 +1,16 @@
 extension InferencePolicy.Spec {
     /// `inference-policy.json`, canonical.
-    package func compiled() throws(CompileFault) -> CompiledPolicy {
+    package func compiled() throws(CompileFault) -> CompiledFiles {
         try requireSound()
         if bundleRef != nil { throw .unverifiable("spec.bundleRef") }
         let json = compiledJSON
-        let bytes = try CompiledPolicy.canonical(json)
+        let bytes = try CompiledFiles.canonical(json)
         let name = PolicyDigest.Name.inferencePolicy
         let rules: InferenceRules
         do throws(PolicyFileError) { rules = try InferenceRules(parsing: bytes) } catch { throw .invalid("\(error)") }
-        return CompiledPolicy(
+        return CompiledFiles(
             files: [name: String(decoding: bytes, as: UTF8.self)], digest: PolicyDigest(name: name, body: bytes),
-            versionHash: try CompiledPolicy.versionHash(of: json), warnings: rules.warnings)
+            versionHash: try CompiledFiles.versionHash(of: json), warnings: rules.warnings)
     }
 
     /// Every field, absent ones as null (spec/controller 4.1); `outputScan`, which readers of the first hour do not know, only when given.

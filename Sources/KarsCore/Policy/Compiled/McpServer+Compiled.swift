@@ -4,15 +4,15 @@ extension McpServer.Spec {
 
     /// `meta.json` with what routers have to know of the server, and `jwks.json` with the issuer's keys; an empty set when callers need
     /// no token.
-    package func compiled(keys: JSONWebKeySet) throws(CompileFault) -> CompiledPolicy {
+    package func compiled(keys: JSONWebKeySet) throws(CompileFault) -> CompiledFiles {
         try requireSound()
         if bundleRef != nil { throw .unverifiable("spec.bundleRef") }
-        let meta = try CompiledPolicy.canonical(meta)
-        let set = try CompiledPolicy.canonical(keys.json)
-        var compiled = CompiledPolicy(
+        let meta = try CompiledFiles.canonical(meta)
+        let set = try CompiledFiles.canonical(keys.json)
+        var compiled = CompiledFiles(
             files: [
                 Self.metaFile: String(decoding: meta, as: UTF8.self), Self.keysFile: String(decoding: set, as: UTF8.self),
-            ], digest: nil, versionHash: try CompiledPolicy.versionHash(of: ["keys": keys.json, "meta": self.meta]))
+            ], digest: nil, versionHash: try CompiledFiles.versionHash(of: ["keys": keys.json, "meta": self.meta]))
         compiled.dependsOnKeys = keyIssuer != nil
         return compiled
     }

@@ -2,10 +2,10 @@ extension ToolPolicy.Spec {
     package static let profileFile = "profile.json"
 
     /// `agt-profile.yaml` as it was written, which is what routers enforce, and `profile.json` with everything else of the policy.
-    package func compiled() throws(CompileFault) -> CompiledPolicy {
+    package func compiled() throws(CompileFault) -> CompiledFiles {
         try requireSound()
         if agtProfile?.bundleRef != nil { throw .unverifiable("spec.agtProfile.bundleRef") }
-        var compiled = CompiledPolicy(
+        var compiled = CompiledFiles(
             files: [Self.profileFile: String(decoding: rest.encoded(pretty: true), as: UTF8.self)], digest: nil,
             versionHash: "")
         var meaning = JSONObject([("rest", rest)])
@@ -21,7 +21,7 @@ extension ToolPolicy.Spec {
             compiled.digest = PolicyDigest(name: name, body: bytes)
             meaning["profile"] = .string(text)
         }
-        compiled.versionHash = try CompiledPolicy.versionHash(of: .object(meaning))
+        compiled.versionHash = try CompiledFiles.versionHash(of: .object(meaning))
         return compiled
     }
 

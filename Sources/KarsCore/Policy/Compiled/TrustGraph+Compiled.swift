@@ -62,9 +62,9 @@ extension TrustGraph.Compiled {
     fileprivate mutating func turn(at time: Int) { nextTurn = min(nextTurn ?? time, time) }
 
     /// The file `graph.json` (spec/controller 9), pretty, with the hash of vertices and edges in it.
-    package func policy(inputEdges: Int) throws(CompileFault) -> CompiledPolicy {
+    package func policy(inputEdges: Int) throws(CompileFault) -> CompiledFiles {
         let json = try document(vertices, edges, inputEdges: inputEdges)
-        var policy = CompiledPolicy(
+        var policy = CompiledFiles(
             files: [TrustGraph.graphFile: String(decoding: json.encoded(pretty: true), as: UTF8.self)], digest: nil,
             versionHash: json["versionHash"]?.stringValue ?? "",
             warnings: rejected.map { "spec.edges[\($0.index)]: \($0.reason.rawValue)" })
@@ -84,7 +84,7 @@ extension TrustGraph.Compiled {
         _ vertices: [TrustGraph.Vertex], _ edges: [TrustGraph.Edge], inputEdges: Int
     ) throws(CompileFault) -> JSON {
         let content: JSON = ["edges": edges.json, "vertices": vertices.json]
-        let hash = Hex.encode(SHA256.hash(try CompiledPolicy.canonical(content)).prefix(8))
+        let hash = Hex.encode(SHA256.hash(try CompiledFiles.canonical(content)).prefix(8))
         return [
             "vertices": vertices.json, "edges": edges.json, "versionHash": .string(hash), "inputEdgeCount": .int(inputEdges),
         ]

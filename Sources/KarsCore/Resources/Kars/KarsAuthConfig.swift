@@ -43,7 +43,7 @@ package struct KarsAuthConfig: KarsResource {
             .defaulted("meshAuthBackend", \.meshAuthBackend, "How agents prove themselves to the mesh."),
             .optional("meshAuthAudience", \.meshAuthAudience, "Audience of tokens for the mesh.") { $0.plainText(1...512) },
             .collection("downstreamApis", \.downstreamApis, "APIs that tokens are fetched for, by a name of letters and digits.") {
-                $0.with(\.maxProperties, 32).ruled(.init(apiNameRule, message: apiNameMessage))
+                $0.with(\.maxProperties, 4).ruled(.init(apiNameRule, message: apiNameMessage))
             },
             .collection("foundryRbac", \.foundryRbac, "Roles that each agent gets.") { $0.with(\.maxItems, 32).atomic() },
         ]

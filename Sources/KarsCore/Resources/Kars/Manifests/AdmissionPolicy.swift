@@ -80,7 +80,7 @@ struct AdmissionPolicy {
         if !variables.isEmpty { spec["variables"] = expressions(variables) }
         spec["validations"] = .array(validations.map(\.json))
         var binding: JSONObject = ["policyName": .string(name), "validationActions": ["Deny", "Audit"]]
-        if parameterKind != nil { binding["paramRef"] = ["selector": [:], "parameterNotFoundAction": "Deny"] }
+        if parameterKind != nil { binding["paramRef"] = ["selector": [:], "parameterNotFoundAction": "Allow"] }
         if let namespaces { binding["matchResources"] = ["namespaceSelector": namespaces] }
         return [
             Manifest(.admissionPolicies, kind: "ValidatingAdmissionPolicy", metadata, ["spec": .object(spec)]),

@@ -70,8 +70,10 @@ package enum HelmChart {
     }()
 
     private static let expressions: [(mark: String, expression: String)] = [
+        // The one variable with a truth value.
+        ("value: \"false\"", "value: {{ .Values.egress.requireSigned | quote }}"),
         ("kars-release-namespace", "{{ .Release.Namespace }}"), ("kars-image-value", "{{ .Values.image }}"),
-        ("kars-adapter-prefix-value", "{{ .Values.adapterPrefix }}"), ("987001", "{{ .Values.controller.replicas }}"),
+        ("kars-adapter-prefix-value", "{{ .Values.adapterPrefix | quote }}"), ("987001", "{{ .Values.controller.replicas }}"),
         ("987002", "{{ .Values.egressApproval.maxTtlSeconds | int }}"),
     ]
 

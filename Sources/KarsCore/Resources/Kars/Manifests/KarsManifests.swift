@@ -2,7 +2,9 @@
 package enum KarsManifests {
     /// The kinds of the group, as the reference lists them.
     package static let kinds: [KarsKind] = [
-        KarsSandbox.definition, EgressApproval.definition, KarsSREAction.definition, KarsEval.definition, KarsAuthConfig.definition, KarsPairing.definition,
+        KarsSandbox.definition, InferencePolicy.definition, ToolPolicy.definition, McpServer.definition, KarsMemory.definition,
+        EgressApproval.definition, KarsSREAction.definition, A2AAgent.definition, KarsEval.definition, TrustGraph.definition,
+        KarsAuthConfig.definition, KarsPairing.definition,
     ]
 
     package static func part(_ part: ManifestPart, _ config: ManifestConfig = ManifestConfig()) -> [Manifest] {

@@ -2,7 +2,7 @@
 ///
 /// The functions that make it (`spec.compiled()`) are pure and in this folder, one file for each kind; what they write is read back by
 /// the very types that the router reads it with, so that nothing is published that a router would refuse.
-package struct CompiledPolicy: Equatable, Sendable {
+package struct CompiledFiles: Equatable, Sendable {
     /// File name to content.
     package var files: [String: String]
     /// What a router echoes of it; nil when there is nothing for routers to echo.
@@ -48,7 +48,7 @@ package struct CompileFault: Error, Equatable, CustomStringConvertible {
     }
 }
 
-extension CompiledPolicy {
+extension CompiledFiles {
     /// The first 16 bytes of the SHA-256 of the canonical JSON, in hexadecimal (spec/controller 4.1).
     static func versionHash(of json: JSON) throws(CompileFault) -> String {
         Hex.encode(SHA256.hash(try canonical(json)).prefix(16))
