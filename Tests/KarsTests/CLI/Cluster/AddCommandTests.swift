@@ -171,6 +171,26 @@ import Testing
     }
 }
 
+@Suite struct `Waiting for a controller` {
+    @Test func `it ends when somebody holds the lease and the kinds are served`() async throws {
+        let fake = FakeCluster(), wait = ControllerWait(cluster: ClusterFixture.connection(fake))
+        async let end: Void = wait.wait(within: .seconds(60))
+        await fake.wait { $0.requests.count { $0.verb == .get } >= 2 }
+        try await ClusterFixture.put(
+            .leases,
+            ["metadata": ["name": "kars-controller-leader", "namespace": "kars-system"], "spec": ["holderIdentity": ""]], in: fake
+        )
+        let before = fake.requests.count
+        await fake.wait { $0.requests.count >= before + 2 }
+        _ = try await fake.send(
+            .patch(
+                .merge, .leases, namespace: "kars-system", name: "kars-controller-leader",
+                ["spec": ["holderIdentity": "somebody"]]))
+        try await end
+        #expect(fake.requests.last?.verb == .list)
+    }
+}
+
 @Suite struct `Destroying a sandbox` {
     @Test func `it takes the policies that were made with it, and leaves those of others`() async throws {
         let fake = FakeCluster(), cluster = ClusterFixture.connection(fake)
