@@ -131,6 +131,8 @@ private struct Rounds<R: Reconciler>: Sendable {
         let observed = try await reconciler.observe(object, through: api)
         let plan = reconciler.plan(for: object, given: observed, now: time.utc())
         let outcome = await apply(plan, for: object)
+        // The object goes with its namespace: there is nobody to tell, and nothing to try again.
+        if case .failed(let failure) = outcome, failure.isNamespaceEnding { return plan }
         // Also after a failure: the status is where people look for it.
         let status = reconciler.status(of: object, given: observed, after: outcome, now: time.utc())
         try await write(status, of: object, after: outcome)
@@ -159,6 +161,7 @@ private struct Rounds<R: Reconciler>: Sendable {
             } catch {
                 // What was to be deleted is gone.
                 if change.verb == .delete, error.reason == .notFound { continue }
+                if error.isNamespaceEnding { return .failed(error) }
                 tell(reconciler.notes(on: object, after: change, .failure(error)))
                 return .failed(error)
             }
