@@ -75,12 +75,13 @@ class Operated:
             raise AssertionError(f"{failure}\n{status}\n{self.log[-3000:]}") from None
         return self.sandbox(name)
 
-    def declare(self, name, runtime=None, **spec):
-        return self.apply(
-            resource(
-                "KarsSandbox", name, {
-                    "runtime": runtime or {"kind": "Native"}, "sandbox": {}, "inferenceRef": {"name": "models"},
-                    "governance": {"toolPolicyRef": {"name": "tools"}}, **spec}))
+    def declare(self, name, runtime=None, labels=None, **spec):
+        declared = resource(
+            "KarsSandbox", name, {
+                "runtime": runtime or {"kind": "Native"}, "sandbox": {}, "inferenceRef": {"name": "models"},
+                "governance": {"toolPolicyRef": {"name": "tools"}}, **spec})
+        declared["metadata"]["labels"] = labels or {}
+        return self.apply(declared)
 
     def delete(self, name):
         self.cluster.call("DELETE", f"{GROUP}/namespaces/{HOME}/karssandboxes/{name}")
@@ -150,6 +151,26 @@ def test_the_agent_has_nothing_secret(operated, running):
     # 443 leads to the router's own proxy, which connects to no private address.
     assert "refused" in inside("curl -sk --noproxy '*' --max-time 5 https://10.96.0.1/version || echo refused")
     operated.kubectl("label", "namespace", "kars-first", "kars.azure.com/break-glass-")
+
+
+def test_an_image_of_ones_own_has_the_binary_and_for_development_people_may_enter(operated, running):
+    runtime = {"kind": "BYO", "byo": {"image": "host:1", "contractVersion": "v1", "command": ["sleep", "infinity"]}}
+    operated.declare("mine", runtime, labels={"kars.azure.com/dev-only": "true"})
+    sandbox = operated.wait_for("mine", "Running")
+    assert conditions(sandbox)["Sealed"]["reason"] == "DevelopmentOnly"
+
+    def inside(script):
+        return operated.kubectl("-n", "kars-mine", "exec", "deploy/mine", "-c", "agent", "--", "sh", "-c", script)
+
+    assert "ok" in inside("/opt/kars/bin/kars router probe")
+    assert "kept out" in inside("touch /opt/kars/bin/x 2>/dev/null || echo kept out")
+    inside("touch /sandbox/note")
+    metadata = {"labels": {"kars.azure.com/dev-only": None}, "annotations": {"kars.azure.com/dev-only-removal-reason": "it goes to work"}}
+    operated.cluster.call(
+        "PATCH", f"{GROUP}/namespaces/{HOME}/karssandboxes/mine", {"metadata": metadata}, content_type="application/merge-patch+json")
+    wait_until(lambda: conditions(operated.sandbox("mine"))["Sealed"]["status"] == "True", 30, "the seal")
+    refused = operated.kubectl("-n", "kars-mine", "exec", "deploy/mine", "-c", "agent", "--", "true", expect=1)
+    assert "nobody enters a sandbox" in refused
 
 
 def test_at_rest_nothing_is_written(operated, running):
