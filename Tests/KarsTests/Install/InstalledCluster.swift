@@ -101,7 +101,8 @@ struct InstalledCluster: Sendable {
             "metadata": [
                 "name": .string(name),
                 "labels": [
-                    "kars.azure.com/sandbox": .string(sandbox), "kars.azure.com/role": "sandbox", "kars.azure.com/isolated": "strict",
+                    "kars.azure.com/sandbox": .string(sandbox), "kars.azure.com/role": "sandbox",
+                    "kars.azure.com/isolated": "strict",
                 ],
             ]
         ]

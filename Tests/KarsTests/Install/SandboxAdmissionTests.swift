@@ -221,7 +221,8 @@ import Testing
             }
             #expect(await cluster.refusal(as: nil, creating: .services, try service("{\(port)}")) == nil)
             let open: JSONObject = .read(
-                #"{"metadata":{"name":"open","namespace":"kars-research"},"spec":{"podSelector":{},"egress":[{}],"policyTypes":["Egress"]}}"#)
+                #"{"metadata":{"name":"open","namespace":"kars-research"},"spec":{"podSelector":{},"egress":[{}],"policyTypes":["Egress"]}}"#
+            )
             let added = await cluster.refusal(as: nil, creating: .networkPolicies, open)
             #expect(added?.message.contains("are written by the controller") == true)
             for ingress in [

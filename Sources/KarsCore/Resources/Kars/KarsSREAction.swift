@@ -85,7 +85,8 @@ package struct KarsSREAction: KarsResource {
         ]
         private static let bornPending: StructuralSchema.Rule = {
             var rule = StructuralSchema.Rule(
-                "oldSelf.hasValue() || self.state == 'Pending'", message: "an action is proposed Pending; approving it comes after")
+                "oldSelf.hasValue() || self.state == 'Pending'",
+                message: "an action is proposed Pending; approving it comes after")
             rule.optionalOldSelf = true
             rule.reason = "FieldValueForbidden"
             return rule
@@ -93,7 +94,9 @@ package struct KarsSREAction: KarsResource {
 
         func faults(at path: String) -> [ResourceError] {
             var faults: [ResourceError] = []
-            if (by != nil) != (state != .pending) { faults.append(ResourceError(path, "'by' says who decided, once somebody has")) }
+            if (by != nil) != (state != .pending) {
+                faults.append(ResourceError(path, "'by' says who decided, once somebody has"))
+            }
             for (name, text) in [("by", by), ("note", note)] where !SchemaText.isPlain(text ?? "") {
                 faults.append(ResourceError("\(path).\(name)", "only printable text, tabs and line ends"))
             }
