@@ -110,8 +110,7 @@ import Testing
 
     @Test func `it ends when the controller says that it runs, and not on what it said before`() async throws {
         let fake = FakeCluster()
-        var object = ClusterFixture.sandbox("a")
-        object["status"]?["observedGeneration"] = 0
+        let object = ClusterFixture.merged(ClusterFixture.sandbox("a"), ["status": ["observedGeneration": 0]])
         try await ClusterFixture.put(KarsSandbox.kind.resource, object, in: fake)
         let rollout = SandboxRollout(cluster: ClusterFixture.connection(fake), name: "a")
         async let end: Void = rollout.waitUntilRunning(within: .seconds(60))
@@ -124,13 +123,12 @@ import Testing
     @Test(arguments: [KarsSandbox.Status.Phase.degraded, .failed])
     func `a sandbox that cannot be made ends it with the reason`(phase: KarsSandbox.Status.Phase) async throws {
         let fake = FakeCluster()
-        var object = ClusterFixture.sandbox("a", phase: phase)
-        object["status"]?["conditions"] = [
-            [
-                "type": "Degraded", "status": "True", "reason": "ToolPolicyNotFound", "message": "no ToolPolicy 'x'",
-                "lastTransitionTime": "2026-01-02T03:04:06Z",
-            ]
+        let condition: JSON = [
+            "type": "Degraded", "status": "True", "reason": "ToolPolicyNotFound", "message": "no ToolPolicy 'x'",
+            "lastTransitionTime": "2026-01-02T03:04:06Z",
         ]
+        let object = ClusterFixture.merged(
+            ClusterFixture.sandbox("a", phase: phase), ["status": ["conditions": .array([condition])]])
         try await ClusterFixture.put(KarsSandbox.kind.resource, object, in: fake)
         let rollout = SandboxRollout(cluster: ClusterFixture.connection(fake), name: "a")
         await #expect { try await rollout.waitUntilRunning(within: .seconds(60)) } throws: {

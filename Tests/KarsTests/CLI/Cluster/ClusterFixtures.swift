@@ -46,6 +46,11 @@ enum ClusterFixture {
         ]
     }
 
+    /// `object` with what `patch` says (RFC 7386).
+    static func merged(_ object: JSONObject, _ patch: JSON) -> JSONObject {
+        MergePatch.apply(patch, to: .object(object)).objectValue ?? object
+    }
+
     /// Stores objects as they are, status included.
     static func put(_ resource: GroupVersionResource, _ object: JSONObject, in cluster: FakeCluster) async throws {
         _ = try await cluster.send(.create(resource, object))

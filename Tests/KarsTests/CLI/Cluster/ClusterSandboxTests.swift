@@ -51,10 +51,15 @@ import Testing
     }
 
     @Test func `status shows what the controller and the containers say, and notes what is missing`() async throws {
-        var pod = ClusterFixture.pod(of: "a")
-        pod["status"]?["containerStatuses"] = [
-            ["name": "agent", "restartCount": 3, "state": ["waiting": ["reason": "CrashLoopBackOff"]]]
-        ]
+        let pod = ClusterFixture.merged(
+            ClusterFixture.pod(of: "a"),
+            [
+                "status": [
+                    "containerStatuses": [
+                        ["name": "agent", "restartCount": 3, "state": ["waiting": ["reason": "CrashLoopBackOff"]]]
+                    ]
+                ]
+            ])
         let (_, connection) = try await cluster((KarsSandbox.kind.resource, ClusterFixture.sandbox("a")), (.pods, pod))
         let report = try await SandboxDescription.gather(ClusterSandbox.existing("a", in: connection)).report()
         #expect(report.json["phase"] == "Running" && report.json["namespace"] == "kars-a" && report.json["model"] == nil)
@@ -128,11 +133,12 @@ import Testing
     }
 
     @Test func `a signed list is not edited`() async throws {
-        var object = ClusterFixture.sandbox("a")
-        object["spec"]?["networkPolicy"]?["allowlistRef"] = [
+        let signed: JSON = [
             "registry": "r.example", "repository": "p", "digest": .string("sha256:" + String(repeating: "a", count: 64)),
             "artifactType": "application/vnd.kars.egress-allowlist.v1+yaml",
         ]
+        let object = ClusterFixture.merged(
+            ClusterFixture.sandbox("a"), ["spec": ["networkPolicy": ["allowlistRef": signed]]])
         let (fake, connection) = try await cluster((KarsSandbox.kind.resource, object))
         await #expect {
             try await AllowlistEdit(cluster: connection, name: "a").edit { try $0.add(host: "x.example", port: 443) }

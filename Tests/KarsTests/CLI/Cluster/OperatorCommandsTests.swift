@@ -30,8 +30,8 @@ import Testing
 
     @Test func `sandboxes that share the policy are named`() async throws {
         let (fake, cluster) = try await connection("a")
-        var other = ClusterFixture.sandbox("b")
-        other["spec"]?["inferenceRef"] = ["name": "a-inference"]
+        let other = ClusterFixture.merged(
+            ClusterFixture.sandbox("b"), ["spec": ["inferenceRef": ["name": "a-inference"]]])
         try await ClusterFixture.put(KarsSandbox.kind.resource, other, in: fake)
         let report = try await ModelCommand.Set.set("m", .openAI, of: ClusterSandbox.existing("a", in: cluster))
         #expect(report.json["alsoChanged"] == ["b"] && report.json["primary"] == ["provider": "openai", "deployment": "m"])
