@@ -19,14 +19,25 @@ struct KarsCommand: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Lifecycle",
-                subcommands: [DevCommand.self, ListCommand.self, DestroyCommand.self, LocalCommand.self]),
+                subcommands: [DevCommand.self, AddCommand.self, ListCommand.self, DestroyCommand.self, LocalCommand.self]),
             CommandGroup(
                 name: "Operations",
-                subcommands: [ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self]),
+                subcommands: [
+                    ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self, InspectCommand.self, SRECommand.self,
+                ]),
             CommandGroup(
                 name: "Configuration",
-                subcommands: [EgressCommand.self, PolicyCommand.self, CredentialsCommand.self, ConfigCommand.self]),
-            CommandGroup(name: "Evidence", subcommands: [AuditCommand.self]),
+                subcommands: [
+                    EgressCommand.self, PolicyCommand.self, ModelCommand.self, CredentialsCommand.self, ConfigCommand.self,
+                    CompletionsCommand.self,
+                ]),
+            CommandGroup(
+                name: "Governance",
+                subcommands: [
+                    PolicyVerbs<ToolPolicyFlags>.self, PolicyVerbs<InferencePolicyFlags>.self, PolicyVerbs<McpServerFlags>.self,
+                    PolicyVerbs<KarsMemoryFlags>.self, PolicyVerbs<A2AAgentFlags>.self,
+                ]),
+            CommandGroup(name: "Evidence", subcommands: [AuditCommand.self, EvalCommand.self]),
             CommandGroup(name: "Cluster", subcommands: [InstallCommand.self, UninstallCommand.self, ManifestsCommand.self]),
             CommandGroup(
                 name: "Roles",

@@ -180,7 +180,7 @@ private struct Tour {
             try await ChatView().show(prompt, in: chat)
         }
         Terminal.printLine("\n$ kars audit verify \(sandbox.name)")
-        try AuditVerifyCommand.parse([sandbox.name]).run()
+        try await AuditVerifyCommand.parse([sandbox.name]).run()
         Terminal.printLine("\nThe agent is still running: kars connect \(sandbox.name)")
     }
 }

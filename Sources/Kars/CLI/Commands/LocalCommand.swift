@@ -65,6 +65,7 @@ struct LocalCommand: AsyncParsableCommand {
                 Terminal.note("starting the local cluster in \(directory.path)")
                 let (record, isNew) = try ClusterProcess(directory: directory).start(
                     logLevel: logLevel.rawValue, hasNode: !withoutNode, hasController: withController)
+                if withController { try await waitForController(directory) }
                 let spent = Instant.now().duration(since: started).wholeNanoseconds / 1_000_000
                 show(record, directory, isNew ? "ready after \(spent) ms" : "it was running already")
             } catch let error as CommandFailure {
@@ -72,6 +73,16 @@ struct LocalCommand: AsyncParsableCommand {
             } catch {
                 throw CommandFailure(.failed, "the local cluster did not start: \(error)")
             }
+        }
+
+        private func waitForController(_ directory: ClusterDirectory) async throws {
+            let choice = ClusterChoice(paths: [directory.kubeconfigPath], context: nil, label: "the embedded cluster")
+            let client = try ClusterOptions.client(choice)
+            let wait = ControllerWait(cluster: ClusterConnection(api: client, client: client, label: choice.label))
+            let result: Result<Void, any Error>
+            do { result = .success(try await wait.wait(within: .seconds(60))) } catch { result = .failure(error) }
+            await client.close()
+            try result.get()
         }
 
         private func show(_ record: ClusterDirectory.Record, _ directory: ClusterDirectory, _ how: String) {

@@ -11,6 +11,7 @@ struct LogsCommand: AsyncParsableCommand {
             Examples:
               kars logs dev-agent
               kars logs dev-agent -f --service router
+              kars logs research --context prod --service egress-guard
             """)
 
     /// What a person calls the logs that the pod runner writes.
@@ -39,6 +40,7 @@ struct LogsCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Go on printing as lines are written, until interrupted.") var follow = false
     @Option(help: "Lines from the end of each log.") var tail = 100
     @Option(help: "Whose log; see above.") var service = Service.all
+    @OptionGroup var cluster: NamespacedOptions
 
     private static let interval = Duration.milliseconds(200)
 
@@ -47,13 +49,37 @@ struct LogsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let directory = try KarsHome.open().existingSandbox(name)
+        switch try await NamedSandbox.find(name, cluster) {
+        case .direct(let sandbox): try await show(sandbox.directory)
+        case .inCluster(let sandbox): try await show(sandbox)
+        }
+    }
+
+    private func show(_ sandbox: ClusterSandbox) async throws {
+        let pod = try await sandbox.pod()
+        let names = Self.containers(of: pod).filter(service.includes)
+        guard !names.isEmpty else { throw noLog }
+        let logs = ClusterLogs(
+            client: try sandbox.cluster.streams(), namespace: sandbox.namespace, pod: pod.name, containers: names)
+        try await sandbox.cluster.ask("reading the logs of '\(name)'") { _ in
+            try await logs.show(tail: tail, follows: follow) { Terminal.printLine($0) }
+        }
+    }
+
+    /// In the order they start.
+    static func containers(of pod: JSONObject) -> [String] {
+        ["initContainers", "containers"].flatMap { pod["spec"]?[$0]?.arrayValue ?? [] }.compactMap { $0["name"]?.stringValue }
+    }
+
+    private var noLog: CommandFailure {
+        CommandFailure(.notFound, "no log of \(service == .all ? "any container" : service.rawValue) of '\(name)' yet")
+    }
+
+    private func show(_ directory: SandboxDirectory) async throws {
         let names = try Files.entries(of: directory.logsPath).filter { $0.hasSuffix(".log") }.map { String($0.dropLast(4)) }
             .sorted()
             .filter(service.includes)
-        guard !names.isEmpty else {
-            throw CommandFailure(.notFound, "no log of \(service == .all ? "any container" : service.rawValue) of '\(name)' yet")
-        }
+        guard !names.isEmpty else { throw noLog }
         let logs = names.map { LogFollower(path: "\(directory.logsPath)/\($0).log") }
         for (name, log) in zip(names, logs) { show(try log.last(tail), of: name, among: names) }
         while follow {

@@ -8,15 +8,23 @@ struct StatusCommand: AsyncParsableCommand {
             Examples:
               kars status dev-agent
               kars status dev-agent --output json
+              kars status research --context prod
             """)
 
     @Argument(help: "The sandbox.") var name: String
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let directory = try KarsHome.open().existingSandbox(name)
+        switch try await NamedSandbox.find(name, cluster) {
+        case .direct(let sandbox): try await show(sandbox)
+        case .inCluster(let sandbox): output.print(try await SandboxDescription.gather(sandbox).report())
+        }
+    }
+
+    private func show(_ sandbox: LocalSandbox) async throws {
+        let directory = sandbox.directory
         let record = try SandboxRecord.load(from: directory)
-        let sandbox = LocalSandbox(directory)
         let status = try sandbox.status()
         let phase = status?.phase.rawValue ?? PodStatus.Phase.stopped.rawValue
         var members = record.json.objectValue ?? JSONObject()
@@ -24,7 +32,7 @@ struct StatusCommand: AsyncParsableCommand {
         members["containers"] = status?.json["containers"]
         members["notes"] = status?.json["notes"]
         if phase == "Running" {
-            let router = try await OperatorClient.connect(to: name)
+            let router = try await OperatorClient(to: sandbox)
             members["router"] = try await router.get("/status")
             members["budget"] = try await router.get("/budget")
         }

@@ -1,14 +1,14 @@
 import KarsCore
 
-/// The chat endpoint of a sandbox's agent, reached through the pod runner. Speaks to the built-in agent by events and to any
+/// The chat endpoint of a sandbox's agent, reached through whatever runs the pod. Speaks to the built-in agent by events and to any
 /// agent of the reference shape by `POST /chat {prompt} -> {reply}`.
 struct AgentChat: Sendable {
     static let port: UInt16 = 18_789
 
-    private let sandbox: LocalSandbox
+    private let sandbox: any ReachableSandbox
     private let client: HTTPClient
 
-    init(to sandbox: LocalSandbox) throws {
+    init(to sandbox: any ReachableSandbox) throws {
         self.sandbox = sandbox
         var config = HTTPClientConfig()
         config.timeouts = HTTPClientTimeouts(connect: .seconds(10), firstByte: .seconds(300), idle: .seconds(300))

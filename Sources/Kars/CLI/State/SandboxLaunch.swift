@@ -21,8 +21,8 @@ struct SandboxLaunch {
         let isNew = !directory.exists
         do {
             try Files.createDirectories(directory.path, mode: 0o700)
-            let access = try operatorAccess()
-            let plan = SandboxPod.plan(try spec(access, modelKey))
+            let identity = try operatorIdentity()
+            let plan = SandboxPod.plan(try spec(identity, modelKey))
             for configMap in plan.configMaps { try write(configMap) }
             var launch = PodLaunch(directory: directory.path, pod: plan.pod)
             launch.secrets = plan.secrets
@@ -70,14 +70,14 @@ struct SandboxLaunch {
         }
     }
 
-    private func operatorAccess() throws -> OperatorAccess {
-        if Files.exists(directory.operatorPath) { return try OperatorAccess.load(from: directory) }
-        let access = try OperatorAccess.issue()
-        try access.save(to: directory)
-        return access
+    private func operatorIdentity() throws -> OperatorIdentity {
+        if Files.exists(directory.operatorPath) { return try OperatorIdentity.load(from: directory) }
+        let identity = try OperatorIdentity.issue()
+        try identity.save(to: directory)
+        return identity
     }
 
-    private func spec(_ access: OperatorAccess, _ modelKey: Secret<String>?) throws -> SandboxSpec {
+    private func spec(_ identity: OperatorIdentity, _ modelKey: Secret<String>?) throws -> SandboxSpec {
         let runtime: SandboxRuntime =
             switch record.runtime {
             case .native: .native
@@ -87,8 +87,9 @@ struct SandboxLaunch {
             name: record.name, runtime: runtime, model: record.model,
             provider: SandboxSpec.ModelBackend(kind: record.provider.rawValue, endpoint: record.endpoint),
             secrets: RouterSecretContent(
-                adminToken: Secret(Array(access.token.reveal().utf8)), tlsCertificate: Secret(access.certificatePEM),
-                tlsKey: access.privateKeyPEM, modelKey: modelKey.map { Secret(Array($0.reveal().utf8)) }))
+                adminToken: Secret(Array(identity.access.token.reveal().utf8)),
+                tlsCertificate: Secret(identity.access.certificatePEM),
+                tlsKey: identity.privateKeyPEM, modelKey: modelKey.map { Secret(Array($0.reveal().utf8)) }))
         spec.placement = .laptop(
             SandboxSpec.LaptopPlacement(
                 workspace: directory.workspacePath, routerState: directory.routerStatePath, loopbackPorts: loopbackPorts))
