@@ -37,7 +37,7 @@ final class ControllerProcess: Sendable {
         let environment = CStrings([
             "PATH=\(Programs.path)", "CONTROLLER_METRICS_ADDR=127.0.0.1:0", "POD_NAME=kars-local-\(getpid())",
         ])
-        let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, ends[1], null])
+        let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, ends[1], null], 5)
         let failure = errno
         guard process > 0 else {
             close(ends[0])
