@@ -171,6 +171,8 @@ def test_an_image_of_ones_own_has_the_binary_and_for_development_people_may_ente
     wait_until(lambda: conditions(operated.sandbox("mine"))["Sealed"]["status"] == "True", 30, "the seal")
     refused = operated.kubectl("-n", "kars-mine", "exec", "deploy/mine", "-c", "agent", "--", "true", expect=1)
     assert "nobody enters a sandbox" in refused
+    # A small machine has room for three.
+    operated.delete("mine")
 
 
 def test_at_rest_nothing_is_written(operated, running):
@@ -206,6 +208,7 @@ def test_wrong_declarations_are_refused_and_missing_references_heal(operated, ru
     assert conditions(sandbox)["Ready"]["reason"] == "InferencePolicyNotFound"
     operated.apply(resource("InferencePolicy", "later", {"appliesTo": {}, "modelPreference": MODEL}))
     operated.wait_for("healing", "Running")
+    operated.delete("healing")
 
 
 def test_a_killed_controller_is_replaced_and_goes_on(operated, running):
