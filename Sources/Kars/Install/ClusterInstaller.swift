@@ -29,13 +29,17 @@ struct ClusterInstaller: Sendable {
     // MARK: - In
 
     /// Applies `manifests` in their order, and returns when the kinds that they define are served.
-    func install(_ manifests: [Manifest]) async throws(APIStatus) -> [Result] {
+    ///
+    /// - Parameter others: what is installed along with them, earlier: a dry run left its definitions unserved.
+    func install(_ manifests: [Manifest], with others: [Manifest] = []) async throws(APIStatus) -> [Result] {
         let served = Set(try await api.discover().resources.map(\.resource))
-        let defined = Set(manifests.filter { $0.resource == .customResourceDefinitions }.map(\.object.name))
+        func definitions(_ manifests: [Manifest]) -> Set<String> {
+            Set(manifests.filter { $0.resource == .customResourceDefinitions }.map(\.object.name))
+        }
+        let defined = definitions(manifests), promised = definitions(others + manifests)
         var results: [Result] = []
         for manifest in manifests {
-            let willBeServed = defined.contains("\(manifest.resource.resource).\(manifest.resource.group)")
-            guard served.contains(manifest.resource) || willBeServed else {
+            guard served.contains(manifest.resource) || promised.contains(manifest.resource.qualified) else {
                 guard manifest.isOptional else {
                     throw APIStatus(
                         code: 0, reason: .notFound,

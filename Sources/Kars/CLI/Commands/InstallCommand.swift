@@ -38,7 +38,7 @@ struct InstallCommand: AsyncParsableCommand {
             var steps = Steps(total: groups.count)
             var results: [ClusterInstaller.Result] = []
             for group in groups {
-                let done = try await installer.install(group.manifests)
+                let done = try await installer.install(group.manifests, with: groups.flatMap(\.manifests))
                 results += done
                 steps.done("\(group.title): \(InstallReport.summary(done))")
             }
