@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 """Kills a local cluster with SIGKILL at random moments of mixed writes and checks that nothing acknowledged is lost.
 
-    cluster_kill.py [--rounds N] [--seed N] [--home DIRECTORY]
+    cluster_kill.py [--kills N] [--pods] [--seed N] [--home DIRECTORY]
 
 Each round: writers create, change and delete objects of their own and note every answer; the cluster is killed; a new one
 starts over the same state. Then every acknowledged write is there, or the unacknowledged one that came after it; versions of
-an object and of lists only grow. Exits with 1 at the first fault.
+an object and of lists only grow.
+
+With --pods, pods come and go meanwhile and a Deployment is scaled and changed; after each start exactly the pods that were
+asked for run, each once, one that nobody touched in the process it always had; nothing is left of others: processes, network
+namespaces, files, control groups. At the end the cluster is stopped, started, killed and reset, and nothing at all is left.
+
+Exits with 1 at the first fault.
 """
 import argparse
 import http.client
@@ -16,6 +22,7 @@ import threading
 import time
 
 from cluster import Failed, LocalCluster
+from cluster_pods import PodWriter, WantedPods
 
 PATH = "/api/v1/namespaces/default/configmaps"
 WRITERS = 4
@@ -87,31 +94,38 @@ class Writer(threading.Thread):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--pods", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--home")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        run(LocalCluster(arguments.home or temporary), arguments.rounds, random.Random(arguments.seed))
+        run(LocalCluster(arguments.home or temporary), arguments.kills, arguments.pods, random.Random(arguments.seed))
 
 
-def run(cluster, rounds, chance):
-    cluster.start()
+def run(cluster, kills, with_pods, chance):
+    cluster.start(*([] if with_pods else ["--without-node"]))
     known = [{} for _ in range(WRITERS)]
-    total, revision = 0, 0
+    total, pod_writes, revision, longest = 0, 0, 0, 0.0
+    wanted = WantedPods(cluster) if with_pods else None
     try:
-        for turn in range(rounds):
+        if wanted:
+            wanted.begin()
+        for turn in range(kills):
             writers = [Writer(cluster, number, chance.random()) for number in range(WRITERS)]
             for writer, state in zip(writers, known):
                 writer.known = state
                 writer.start()
-            time.sleep(chance.uniform(0.02, 0.4))
+            pods = [PodWriter(cluster, wanted, chance.random())] if wanted else []
+            for writer in pods:
+                writer.start()
+            time.sleep(chance.uniform(0.02, 1.0 if wanted else 0.4))
             cluster.kill()
-            for writer in writers:
+            for writer in writers + pods:
                 writer.join(30)
                 if writer.is_alive() or writer.fault:
                     raise AssertionError(f"a writer failed before the kill: {writer.fault}")
-            cluster.start()
+            cluster.start(*([] if with_pods else ["--without-node"]))
             listed = cluster.call("GET", PATH)
             if int(listed["metadata"]["resourceVersion"]) < revision:
                 raise AssertionError("the version of the list went back")
@@ -124,9 +138,18 @@ def run(cluster, rounds, chance):
                 writer.check(stored)
             known = [writer.known for writer in writers]
             total += sum(writer.count for writer in writers)
-            print(f"\r{turn + 1} of {rounds} kills, {total} acknowledged writes, all there", end="", file=sys.stderr, flush=True)
+            if wanted:
+                pod_writes += sum(writer.count for writer in pods)
+                wanted.take_over()
+                began = time.monotonic()
+                wanted.settle()
+                longest = max(longest, time.monotonic() - began)
+            print(f"\r{turn + 1} of {kills} kills, {total} acknowledged writes, all there", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        print(f"{rounds} kills, {total} acknowledged writes: none lost, versions only grew")
+        print(f"{kills} kills, {total} acknowledged writes: none lost, versions only grew")
+        if wanted:
+            wanted.end()
+            print(f"{pod_writes} writes of pods: as asked for at most {longest:.1f} s after each start, none twice, nothing left")
     except (AssertionError, Failed) as error:
         print(f"\nerror: {error}", file=sys.stderr)
         sys.exit(1)

@@ -14,11 +14,10 @@ import uuid
 
 import pytest
 
-from cluster import LocalCluster
+from cluster import KARS, LocalCluster
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
-KARS = pathlib.Path(os.environ.get("KARS_UNDER_TEST", ROOT / ".build/release/kars"))
 PUBLIC_ADDRESS = "11.22.33.44"
 PUBLIC_ADDRESS_6 = "2a0a:1:2::44"
 MODEL_KEY = "sk-the-real-key-0123456789"

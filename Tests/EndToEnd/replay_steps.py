@@ -4,6 +4,7 @@ import re
 import time
 
 NS = "/api/v1/namespaces/golden"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/golden/deployments"
 WIDGETS = "/apis/golden.example.com/v1/namespaces/golden/widgets"
 MERGE = "application/merge-patch+json"
 
@@ -41,6 +42,42 @@ def delete(path):
     return lambda server, learned: server.step(learned, "DELETE", path)
 
 
+def until(path, is_so, seconds=10):
+    """Waits until the answer to a GET is as wanted; what is sent next is about that state."""
+
+    def step(server, learned):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if is_so(server.step(learned, "GET", path) or {}):
+                return
+            time.sleep(0.005)
+        print(f"  note: {path} is not as it was before the next record")
+
+    return step
+
+
+def fill_history(server, learned):
+    """Changes enough that the local cluster forgets old versions for their size; the recorded server had forgotten them for their age."""
+    path = f"{NS}/configmaps/filler"
+    server.step(learned, "POST", f"{NS}/configmaps", config_map("filler"))
+    for n in range(40):
+        server.step(learned, "PATCH", path, {"data": {"k": str(n % 10) * 1_000_000}}, MERGE)
+    server.step(learned, "DELETE", path)
+
+
+def at_revision(number):
+    """Controllers have taken up the template before."""
+    return until(
+        f"{DEPLOYMENTS}/d1", lambda d: d["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision") == number)
+
+
+def rolled_out(deployment):
+    """Whether all its Pods are of its template and count as there."""
+    wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
+    return deployment["metadata"]["generation"] == status.get("observedGeneration") and all(
+        status.get(field) == wanted for field in ("replicas", "updatedReplicas", "availableReplicas"))
+
+
 def owner(name, uid):
     return [{
         "apiVersion": "golden.example.com/v1", "kind": "Widget", "name": name, "uid": uid, "controller": True,
@@ -48,23 +85,21 @@ def owner(name, uid):
     }]
 
 
-def make_ready(selector):
-    """Says by hand that Pods run, since the recording had no nodes."""
+def make_ready(name, selector):
+    """Says by hand that Pods run, since the recording had no nodes, until the Deployment has rolled out."""
 
     def step(server, learned):
-        deadline = time.monotonic() + 10
-        ready = 0
-        while time.monotonic() < deadline and ready < 2:
-            pods = server.step(learned, "GET", f"{NS}/pods?labelSelector={selector}") or {"items": []}
-            ready = 0
-            for pod in pods["items"]:
-                if pod["metadata"].get("deletionTimestamp"):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for pod in (server.step(learned, "GET", f"{NS}/pods?labelSelector={selector}") or {"items": []})["items"]:
+                if pod["metadata"].get("deletionTimestamp") or pod["status"]["phase"] == "Running":
                     continue
                 server.step(
                     learned, "PATCH", f"{NS}/pods/{pod['metadata']['name']}/status",
                     {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}, MERGE)
-                ready += 1
-            time.sleep(0.3)
+            if rolled_out(server.step(learned, "GET", f"{DEPLOYMENTS}/{name}")):
+                return
+            time.sleep(0.1)
 
     return step
 
@@ -78,14 +113,13 @@ BEFORE = {
         post(WIDGETS, widget(f"l{n}", COLORS[n], labels={"app": "list", "n": str(n)}), version=292 + n) for n in range(5)
     ],
     "delete-finalizer": [post(WIDGETS, widget("fin", size=3, finalizers=["golden.example.com/hold"]))],
-    "deploy-available": [
-        post(f"{NS}/pods", {
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pe", "labels": {"app": "pe"}},
-            "spec": {"containers": [{"name": "c", "image": "example.com/app:1"}]},
-        }),
-        make_ready("app%3Dd1"),
-    ],
-    "quota-event": [patch("/apis/apps/v1/namespaces/golden/deployments/d1", {"spec": {"replicas": 6}})],
+    "deploy-patch-strategic": [at_revision("1")],
+    "deploy-patch-strategic-delete": [at_revision("2")],
+    "deploy-available": [make_ready("d1", "app%3Dd1")],
+    "quota-event": [patch(f"{DEPLOYMENTS}/d1", {"spec": {"replicas": 6}})],
+    # It was gone by `gc-deploy-foreground`, where the Deployment has grown beyond it.
+    "vap-create": [delete(f"{NS}/resourcequotas/rq")],
+    "gc-deploy-foreground": [until(f"{DEPLOYMENTS}/d1", lambda d: d["status"].get("updatedReplicas") == 6, 30)],
     "vap-warned": [
         patch(
             "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/golden-no-bad",
@@ -101,6 +135,7 @@ BEFORE = {
         post(WIDGETS, widget("own2", size=3), uid=OWN2),
         post(f"{NS}/configmaps", config_map("dep2", ownerReferences=owner("own2", OWN2))),
     ],
+    "cr-list-rv-exact-expired": [fill_history],
     "ns-delete": [
         post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "golden-gone"}}),
         post("/api/v1/namespaces/golden-gone/configmaps", config_map("held", finalizers=["golden.example.com/hold"])),
@@ -134,10 +169,16 @@ EVENTUALLY = {
 
 SLOW = {"watch-bookmark"}
 
-# Differences that are understood and not of the server's making.
+MOMENT = "shows how far controllers had come at that moment"
+
+# Differences that are understood; they count all the same.
 KNOWN = {
-    "cr-list-rv-exact-expired": "the replay is faster than the five minutes after which versions are forgotten",
-    "cr-list-continue-expired": "the replay is faster than the five minutes after which versions are forgotten",
+    "clusterroles-list": "the local cluster begins with the roles that something in it uses",
+    "deploy-patch-strategic": MOMENT,
+    "deploy-patch-strategic-delete": MOMENT,
+    "deploy-scale-get": MOMENT,
+    "pod-spec-immutable": "behind its first line the message has a diff of the form that Pods have inside the real server",
+    "sar-nonresource": "names one of two bindings that both allow it, whichever the server met first",
 }
 
 # --- scope -----------------------------------------------------------------------------------------------------------------

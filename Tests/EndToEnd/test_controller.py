@@ -3,8 +3,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import urllib.request
 
 import pytest
@@ -35,7 +37,8 @@ class Operated:
 
     @property
     def log(self):
-        return (self.cluster.directory / "operator/controller.log").read_text()
+        path = self.cluster.directory / "operator/controller.log"
+        return path.read_text() if path.exists() else ""
 
     def events(self, name):
         return [line for line in map(json.loads, self.log.splitlines()) if line["event"] == name]
@@ -48,12 +51,7 @@ class Operated:
         return result.stdout + result.stderr
 
     def apply(self, item):
-        path = f"{GROUP}/namespaces/{HOME}/{PLURALS[item['kind']]}" if item["kind"] in PLURALS else f"/api/v1/namespaces/{HOME}/configmaps"
-        try:
-            return self.cluster.call("POST", path, item)
-        except Failed as failure:
-            if failure.code != 409:
-                raise
+        return self.cluster.call("POST", f"{GROUP}/namespaces/{HOME}/{PLURALS[item['kind']]}", item)
 
     def get(self, path):
         """nil when there is none."""
@@ -69,7 +67,7 @@ class Operated:
     def phase(self, name):
         return (self.sandbox(name) or {}).get("status", {}).get("phase")
 
-    def wait_for(self, name, phase, seconds=90):
+    def wait_for(self, name, phase, seconds=240):
         try:
             wait_until(lambda: self.phase(name) == phase, seconds, f"phase {phase} of {name}")
         except AssertionError as failure:
@@ -77,12 +75,13 @@ class Operated:
             raise AssertionError(f"{failure}\n{status}\n{self.log[-3000:]}") from None
         return self.sandbox(name)
 
-    def declare(self, name, runtime=None, **spec):
-        return self.apply(
-            resource(
-                "KarsSandbox", name, {
-                    "runtime": runtime or {"kind": "Native"}, "sandbox": {}, "inferenceRef": {"name": "models"},
-                    "governance": {"toolPolicyRef": {"name": "tools"}}, **spec}))
+    def declare(self, name, runtime=None, labels=None, **spec):
+        declared = resource(
+            "KarsSandbox", name, {
+                "runtime": runtime or {"kind": "Native"}, "sandbox": {}, "inferenceRef": {"name": "models"},
+                "governance": {"toolPolicyRef": {"name": "tools"}}, **spec})
+        declared["metadata"]["labels"] = labels or {}
+        return self.apply(declared)
 
     def delete(self, name):
         self.cluster.call("DELETE", f"{GROUP}/namespaces/{HOME}/karssandboxes/{name}")
@@ -99,23 +98,18 @@ def conditions(sandbox):
     return {condition["type"]: condition for condition in sandbox["status"]["conditions"]}
 
 
-def compiled(name, files):
-    labels = {"kars.azure.com/artifact": "compiled"}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": HOME, "labels": labels}, "data": files}
-
-
 @pytest.fixture(scope="module")
-def operated(tmp_path_factory, kubectl_program):
+def operated(kubectl_program):
     needs_namespaces()
-    world = Operated(tmp_path_factory.mktemp("operated"), kubectl_program)
-    wait_until(lambda: world.get(f"{GROUP}/namespaces/{HOME}/karssandboxes") is not None, 30, "the definitions")
-    wait_until(lambda: (world.cluster.directory / "operator/controller.log").exists() and world.events("controller.synced"), 60, "the controller")
-    world.apply(compiled("toolpolicy-tools-profile", {"agt-profile.yaml": PROFILE}))
-    world.apply(compiled("inferencepolicy-models-profile", {"inference-policy.json": json.dumps({"appliesTo": {}, "modelPreference": MODEL})}))
+    # Not below pytest's own directory: names of sockets in it would be too long.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="kars-"))
+    world = Operated(directory, kubectl_program)
+    wait_until(lambda: world.events("controller.synced"), 60, "the controller")
     world.apply(resource("InferencePolicy", "models", {"appliesTo": {}, "modelPreference": MODEL}))
     world.apply(resource("ToolPolicy", "tools", {"appliesTo": {"tool": "*", "sandboxMatchLabels": {"team": "e2e"}}, "agtProfile": {"inline": PROFILE}}))
     yield world
     world.cluster.stop()
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +146,31 @@ def test_the_agent_has_nothing_secret(operated, running):
         return "open" in inside(f"timeout 3 bash -c 'exec 3<>/dev/tcp/{target}' 2>/dev/null && echo open || echo closed")
 
     assert answers("127.0.0.1/8443"), "the agent reaches its router"
-    for target in ("10.96.0.1/443", "127.0.0.1/8446", "127.0.0.1/9090"):
+    for target in ("127.0.0.1/8446", "127.0.0.1/9090"):
         assert not answers(target), f"the agent reaches {target}"
+    # 443 leads to the router's own proxy, which connects to no private address.
+    assert "refused" in inside("curl -sk --noproxy '*' --max-time 5 https://10.96.0.1/version || echo refused")
     operated.kubectl("label", "namespace", "kars-first", "kars.azure.com/break-glass-")
+
+
+def test_an_image_of_ones_own_has_the_binary_and_for_development_people_may_enter(operated, running):
+    runtime = {"kind": "BYO", "byo": {"image": "host:1", "contractVersion": "v1", "command": ["sleep", "infinity"]}}
+    operated.declare("mine", runtime, labels={"kars.azure.com/dev-only": "true"})
+    sandbox = operated.wait_for("mine", "Running")
+    assert conditions(sandbox)["Sealed"]["reason"] == "DevelopmentOnly"
+
+    def inside(script):
+        return operated.kubectl("-n", "kars-mine", "exec", "deploy/mine", "-c", "agent", "--", "sh", "-c", script)
+
+    assert "ok" in inside("/opt/kars/bin/kars router probe")
+    assert "kept out" in inside("touch /opt/kars/bin/x 2>/dev/null || echo kept out")
+    inside("touch /sandbox/note")
+    metadata = {"labels": {"kars.azure.com/dev-only": None}, "annotations": {"kars.azure.com/dev-only-removal-reason": "it goes to work"}}
+    operated.cluster.call(
+        "PATCH", f"{GROUP}/namespaces/{HOME}/karssandboxes/mine", {"metadata": metadata}, content_type="application/merge-patch+json")
+    wait_until(lambda: conditions(operated.sandbox("mine"))["Sealed"]["status"] == "True", 30, "the seal")
+    refused = operated.kubectl("-n", "kars-mine", "exec", "deploy/mine", "-c", "agent", "--", "true", expect=1)
+    assert "nobody enters a sandbox" in refused
 
 
 def test_at_rest_nothing_is_written(operated, running):
@@ -188,7 +204,6 @@ def test_wrong_declarations_are_refused_and_missing_references_heal(operated, ru
     operated.declare("healing", inferenceRef={"name": "later"})
     sandbox = operated.wait_for("healing", "Degraded")
     assert conditions(sandbox)["Ready"]["reason"] == "InferencePolicyNotFound"
-    operated.apply(compiled("inferencepolicy-later-profile", {"inference-policy.json": json.dumps({"appliesTo": {}, "modelPreference": MODEL})}))
     operated.apply(resource("InferencePolicy", "later", {"appliesTo": {}, "modelPreference": MODEL}))
     operated.wait_for("healing", "Running")
 
@@ -198,12 +213,12 @@ def test_a_killed_controller_is_replaced_and_goes_on(operated, running):
     assert pathlib.Path(f"/proc/{process}/comm").read_text().strip() == "kars"
     os.kill(process, signal.SIGKILL)
     operated.declare("after")
-    operated.wait_for("after", "Running", 120)
+    operated.wait_for("after", "Running")
 
 
 def test_deleting_leaves_nothing(operated, running):
     operated.delete("first")
-    wait_until(lambda: operated.sandbox("first") is None, 60, "the end of the sandbox")
+    wait_until(lambda: operated.sandbox("first") is None, 120, "the end of the sandbox")
     assert operated.get("/api/v1/namespaces/kars-first") is None
     for path in ("/api/v1/pods", "/apis/apps/v1/deployments", "/api/v1/secrets", "/apis/rbac.authorization.k8s.io/v1/rolebindings"):
         assert not [item for item in operated.get(path)["items"] if item["metadata"].get("namespace") == "kars-first"]

@@ -2,19 +2,20 @@
 import pytest
 
 import kubectl_steps
+from kubectl_driver import STEPS, Kubectl, Skipped
 
 
 @pytest.fixture(scope="module")
 def kubectl(local_cluster, kubectl_program, tmp_path_factory):
-    k = kubectl_steps.Kubectl(kubectl_program, local_cluster.kubeconfig, tmp_path_factory.mktemp("kubectl"))
+    k = Kubectl(kubectl_program, local_cluster.kubeconfig, tmp_path_factory.mktemp("kubectl"))
     k.setup()
     yield k
     k.teardown()
 
 
-@pytest.mark.parametrize("name", kubectl_steps.STEPS)
+@pytest.mark.parametrize("name", STEPS)
 def test_step(kubectl, name):
     try:
-        kubectl_steps.STEPS[name](kubectl)
-    except kubectl_steps.Skipped as reason:
+        STEPS[name](kubectl)
+    except Skipped as reason:
         pytest.skip(f"skipped: {reason}")

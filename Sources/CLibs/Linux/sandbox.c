@@ -379,19 +379,20 @@ int kars_set_window_size(int terminal, uint16_t rows, uint16_t columns) {
 
 int kars_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 
-pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[5]) {
+pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[], int count) {
     // Sources may lie among the targets: first above them, then down, so that none is overwritten before it is used.
-    int above[5];
+    int above[8];
+    if (count < 0 || count > 8) { errno = EINVAL; return -1; }
     pid_t process = -1;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    for (int i = 0; i < 5; i++) above[i] = -1;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < count; i++) above[i] = -1;
+    for (int i = 0; i < count; i++) {
         above[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 10);
         if (above[i] < 0) goto done;
     }
     posix_spawn_file_actions_init(&actions);
-    for (int i = 0; i < 5; i++) posix_spawn_file_actions_adddup2(&actions, above[i], i);
+    for (int i = 0; i < count; i++) posix_spawn_file_actions_adddup2(&actions, above[i], i);
     posix_spawnattr_init(&attributes);
     sigset_t none, all;
     sigemptyset(&none);
@@ -405,7 +406,7 @@ pid_t kars_spawn(const char *path, char *const arguments[], char *const environm
     if (error != 0) { process = -1; errno = error; }
 done:;
     int saved = errno;
-    for (int i = 0; i < 5; i++) if (above[i] >= 0) close(above[i]);
+    for (int i = 0; i < count; i++) if (above[i] >= 0) close(above[i]);
     errno = saved;
     return process;
 }

@@ -22,7 +22,7 @@ struct ControllerConfig: Sendable {
     /// How long the server keeps a watch open (`KARS_WATCH_TIMEOUT_SECS`, 30 to 600 s, default 200: load balancers cut idle
     /// connections after four minutes).
     var watchTimeout: Duration
-    /// Sandboxes that are worked on at one time (`CONTROLLER_WORKERS`, default 4).
+    /// Sandboxes that are worked on at one time (`CONTROLLER_WORKERS`, default 8: they mostly wait).
     var workers: Int
     /// Seconds that an EgressApproval may last (`EGRESS_APPROVAL_MAX_TTL_SECONDS`, default a day, a week at most).
     var longestGrant: Int
@@ -109,7 +109,7 @@ extension ControllerConfig {
             ? reader.text("LEADER_ELECTION_LEASE_NAME", or: "kars-controller-leader") : nil
         metricsAddress = Self.address(&reader, "CONTROLLER_METRICS_ADDR", or: "0.0.0.0:9091")
         watchTimeout = reader.seconds("KARS_WATCH_TIMEOUT_SECS", in: 30...600, or: 200)
-        workers = reader.integer("CONTROLLER_WORKERS", in: 1...64, or: 4)
+        workers = reader.integer("CONTROLLER_WORKERS", in: 1...64, or: 8)
         longestGrant = reader.integer("EGRESS_APPROVAL_MAX_TTL_SECONDS", in: 60...604_800, or: 86_400)
         logLevel = reader.choice("KARS_LOG_LEVEL", or: LogLevelOption.info).level
         sandbox = SandboxSettings(reading: &reader)

@@ -1,4 +1,5 @@
 import KarsCore
+import KarsTesting
 
 /// Recorded exchanges with a Kubernetes v1.36 API server, by name: `Vectors/kubeapi-widgets.jsonl`.
 struct Recording {
@@ -8,27 +9,15 @@ struct Recording {
     let status: Int
     let body: JSON
 
-    static let all: [String: Recording] = {
-        let path = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-        do {
-            let bytes = try Files.read("/\(path)/Vectors/kubeapi-widgets.jsonl", upTo: 1 << 20)
-            let records = try bytes.split(separator: UInt8(ascii: "\n")).map { line in
-                let json = try JSON(parsing: Array(line))
-                return Recording(
-                    id: json["id"]?.stringValue ?? "", requestBody: json["request"]?["body"] ?? .null,
-                    requestText: json["request"]?["bodyText"]?.stringValue ?? "",
-                    status: json["response"]?["status"]?.intValue ?? 0, body: json["response"]?["body"] ?? .null)
-            }
-            return Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0) })
-        } catch {
-            fatalError("the recordings cannot be read: \(error)")
-        }
-    }()
-
-    static subscript(_ id: String) -> Recording {
-        guard let recording = all[id] else { fatalError("no recording is named \(id)") }
-        return recording
+    private static let file = RecordedFile("kubeapi-widgets.jsonl") { json in
+        Recording(
+            id: json["id"]?.stringValue ?? "", requestBody: json["request"]?["body"] ?? .null,
+            requestText: json["request"]?["bodyText"]?.stringValue ?? "", status: json["response"]?["status"]?.intValue ?? 0,
+            body: json["response"]?["body"] ?? .null)
     }
+
+    static var all: [String: Recording] { file.records }
+    static subscript(_ id: String) -> Recording { file[id] }
 
     /// The object as stored after the exchange.
     var object: JSONObject { body.objectValue ?? JSONObject() }
@@ -47,12 +36,6 @@ struct Recording {
             fatalError("the schema of widgets cannot be read: \(error)")
         }
     }()
-}
-
-extension FieldError {
-    var cause: APIStatus.Cause {
-        APIStatus.Cause(reason: kind.rawValue, message: message, field: field.isEmpty ? "<nil>" : field)
-    }
 }
 
 func readSchema(_ text: String) throws -> StructuralSchema { try StructuralSchema(reading: JSON(parsing: text), at: "schema") }

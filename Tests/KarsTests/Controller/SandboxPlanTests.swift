@@ -16,6 +16,19 @@ import Testing
         #expect(plan.problem == nil)
     }
 
+    @Test func `what needs nothing of each other is sent at once, the pod after it`() throws {
+        let plan = try SandboxFixture.plan(SandboxFixture.object())
+        #expect(plan.changes.groups == [2..<9])
+    }
+
+    @Test func `people may enter what is for development, and nothing else`() throws {
+        var object = SandboxFixture.object()
+        let label = "kars.azure.com/break-glass"
+        #expect(try SandboxFixture.plan(object).made("Namespace")?.labels[label] == nil)
+        object.metadata["labels"] = ["kars.azure.com/dev-only": "true"]
+        #expect(try SandboxFixture.plan(object).made("Namespace")?.labels[label] == "true")
+    }
+
     static let kinds: [(String, JSON)] = [
         ("Native", ["kind": "Native"]), ("OpenClaw", ["kind": "OpenClaw", "openclaw": ["image": "registry.example/openclaw:1"]]),
         ("OpenAIAgents", ["kind": "OpenAIAgents", "openaiAgents": ["pythonVersion": "3.12"]]),
@@ -199,10 +212,12 @@ import Testing
         #expect(template["metadata"]?["annotations"]?["azure.workload.identity/skip-containers"] == "egress-guard;agent")
     }
 
-    @Test(arguments: [
-        ("standard", "RuntimeDefault", nil), ("enhanced", "Localhost", nil),
-        ("confidential", "RuntimeDefault", "kata-vm-isolation"),
-    ])
+    @Test(
+        arguments: [
+            ("standard", "RuntimeDefault", nil), ("enhanced", "Localhost", nil),
+            ("confidential", "RuntimeDefault", "kata-vm-isolation"),
+        ]
+            as [(String, String, String?)])
     func `isolation decides on filter and runtime class`(level: String, profile: String, runtimeClass: String?) throws {
         let plan = try SandboxFixture.plan(SandboxFixture.object { $0["sandbox"] = ["isolation": .string(level)] })
         #expect(plan.agent?["securityContext"]?["seccompProfile"]?["type"]?.stringValue == profile)

@@ -157,4 +157,16 @@ import Testing
         #expect(try Self.status(cluster).conditions["EgressEnforced"]?.status == .true)
         #expect(try Self.status(cluster).phase == .running)
     }
+
+    @Test func `a policy that only counts its sandboxes brings up none of them`() {
+        let policy: JSONObject = ["spec": ["a": 1], "status": ["versionHash": "x", "conditions": []]]
+        var counted = policy, compiled = policy, edited = policy
+        counted["status"] = ["versionHash": "x", "conditions": [["message": "2 of 3"]]]
+        compiled["status"] = ["versionHash": "y", "conditions": []]
+        edited["spec"] = ["a": 2]
+        #expect(!SandboxWatches.isNews(.updated(old: policy, new: counted)))
+        #expect(SandboxWatches.isNews(.updated(old: policy, new: compiled)))
+        #expect(SandboxWatches.isNews(.updated(old: policy, new: edited)))
+        #expect(SandboxWatches.isNews(.added(policy)) && SandboxWatches.isNews(.deleted(policy)))
+    }
 }

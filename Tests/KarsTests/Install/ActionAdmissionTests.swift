@@ -94,7 +94,8 @@ import Testing
 
     static let granter = "system:serviceaccount:kars-system:kars-sre-granter"
 
-    static func role(_ name: String = "kars-sre-write-1a2b", in namespace: String = "kars-research", names: String) -> JSONObject {
+    static func role(_ name: String = "kars-sre-write-1a2b", in namespace: String = "kars-research", names: String) -> JSONObject
+    {
         .read(
             #"""
             {"metadata":{"name":"\#(name)","namespace":"\#(namespace)"},

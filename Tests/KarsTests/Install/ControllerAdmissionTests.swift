@@ -8,7 +8,7 @@ import Testing
     static let controller = InstalledCluster.controller
 
     @Test func `the controller makes, changes and removes namespaces of sandboxes only`() async throws {
-        try await InstalledCluster.run([.definitions, .access, .admission]) { cluster in
+        try await InstalledCluster.run([.access, .admission]) { cluster in
             try await cluster.makeSandboxNamespace("research")
             for namespace in [
                 InstalledCluster.namespace("research", sandbox: "research"), ["metadata": ["name": "kars-plain"]],
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func `the controller lends its rights where they belong and nowhere else`() async throws {
-        try await InstalledCluster.run([.definitions, .access, .admission, .sre]) { cluster in
+        try await InstalledCluster.run([.access, .admission, .sre]) { cluster in
             try await cluster.makeSandboxNamespace("research")
             func refused(_ binding: JSONObject, _ says: String) async {
                 let refusal = await cluster.refusal(as: Self.controller, creating: .roleBindings, binding)
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func `the controller reads no secret outside the namespaces it made`() async throws {
-        try await InstalledCluster.run([.definitions, .access, .admission]) { cluster in
+        try await InstalledCluster.run([.access, .admission]) { cluster in
             try await cluster.makeSandboxNamespace("research")
             for request in [
                 KubernetesRequest.list(.secrets), .get(.secrets, namespace: "default", name: "s"),
@@ -87,9 +87,11 @@ import Testing
             let refusal = await cluster.refusal(as: Self.controller, patch(["spec": ["corpus": ["builtin": "other"]]]))
             #expect(refusal?.message.contains("does not change what others want") == true, "\(refusal?.message ?? "")")
             #expect(
-                await cluster.refusal(as: Self.controller, patch(["metadata": ["finalizers": ["kars.azure.com/karseval-cleanup"]]]))
+                await cluster.refusal(
+                    as: Self.controller, patch(["metadata": ["finalizers": ["kars.azure.com/karseval-cleanup"]]]))
                     == nil)
-            #expect(await cluster.refusal(as: Self.controller, patch(["status": ["phase": "Ready"]], subresource: "status")) == nil)
+            #expect(
+                await cluster.refusal(as: Self.controller, patch(["status": ["phase": "Ready"]], subresource: "status")) == nil)
         }
     }
 
@@ -97,12 +99,14 @@ import Testing
         try await InstalledCluster.run { cluster in
             try await cluster.bind("edit", to: "carol", in: "kars-system")
             let patch = KubernetesRequest.patch(
-                .merge, .configMaps, namespace: "kars-system", name: "kars-signer-policy", ["data": ["fulcioIssuers": "https://mine"]])
+                .merge, .configMaps, namespace: "kars-system", name: "kars-signer-policy",
+                ["data": ["fulcioIssuers": "https://mine"]])
             let deletion = KubernetesRequest.delete(.configMaps, namespace: "kars-system", name: "kars-signer-policy")
             for user in ["carol", Self.controller] {
                 for request in [patch, deletion] {
                     let refusal = await cluster.refusal(as: user, request)
-                    #expect(refusal?.message.contains("takes the verb manage-signers") == true, "\(user): \(refusal?.message ?? "")")
+                    #expect(
+                        refusal?.message.contains("takes the verb manage-signers") == true, "\(user): \(refusal?.message ?? "")")
                 }
             }
             #expect(await cluster.refusal(as: nil, patch) == nil)

@@ -94,6 +94,12 @@ struct InstalledCluster: Sendable {
     func makeSandboxNamespace(_ name: String) async throws {
         _ = try await send(as: Self.controller, .create(.namespaces, Self.namespace("kars-\(name)", sandbox: name)))
         _ = try await send(as: Self.controller, .create(.roleBindings, Self.managerBinding(in: "kars-\(name)")))
+        try await makeDefaultAccount(in: "kars-\(name)")
+    }
+
+    /// What the cluster's own controllers do for a namespace.
+    func makeDefaultAccount(in namespace: String) async throws {
+        _ = try await admin.send(.create(.serviceAccounts, ["metadata": ["name": "default", "namespace": .string(namespace)]]))
     }
 
     static func namespace(_ name: String, sandbox: String) -> JSONObject {
@@ -101,7 +107,8 @@ struct InstalledCluster: Sendable {
             "metadata": [
                 "name": .string(name),
                 "labels": [
-                    "kars.azure.com/sandbox": .string(sandbox), "kars.azure.com/role": "sandbox", "kars.azure.com/isolated": "strict",
+                    "kars.azure.com/sandbox": .string(sandbox), "kars.azure.com/role": "sandbox",
+                    "kars.azure.com/isolated": "strict",
                 ],
             ]
         ]

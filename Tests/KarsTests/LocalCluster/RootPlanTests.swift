@@ -49,6 +49,13 @@ private struct TableLister: DirectoryLister {
         #expect(sources.sorted() == ["/etc", "/opt", "/usr", "/usr/local/bin/kars"])
     }
 
+    @Test func `a mount below a system directory leaves its original where the directory leads`() throws {
+        let steps = Self.steps([.init(path: "/opt/tools", kind: .memory(bytes: 1_024, owner: 1_000))])
+        #expect(steps.contains(.bind(source: "/opt", to: "/.kars/root/opt")))
+        #expect(!steps.contains(.link("/.kars/root/opt", to: "/opt")))
+        #expect(steps.contains(.link("/.kars/root/usr", to: "/usr")))
+    }
+
     @Test func `homes, data and sockets are empty directories`() {
         let steps = Self.steps()
         for path in ["/home", "/root", "/run", "/srv", "/mnt", "/var/lib", "/var/log"] {
@@ -101,5 +108,29 @@ private struct TableLister: DirectoryLister {
         #expect(steps.contains(.link("/etc/passwd", to: "/.kars/root/etc/passwd")))
         #expect(!steps.contains(.bind(source: "/image/proc", to: "/proc")))
         #expect(!steps.contains { if case .bind("/usr", _) = $0 { true } else { false } })
+    }
+
+    @Test(
+        arguments: [
+            // The machine's /var is not there: run is a link of the plan's own.
+            (nil, "/var/run/secrets/token", "/run/secrets/token"), (nil, "/bin/tool", "/usr/bin/tool"),
+            (nil, "/etc/hosts", "/etc/hosts"), (nil, "/etc/os-release", "/usr/lib/os-release"), (nil, "/work/x", "/work/x"),
+            ("/image", "/var/run/x", "/run/x"), ("/image", "/out/x", "/old/etc/x"), ("/image", "/up/x", "/etc/x"),
+            ("/image", "/circle/x", "/circle/x"), ("/image", "/etc/resolv.conf", "/etc/resolv.conf"),
+            ("/image", "/shared/x", "/dev/shm/x"), ("/bare", "/var/run/x", "/run/x"),
+        ] as [(String?, String, String)])
+    func `a mount goes where links inside the root lead`(root: String?, path: String, place: String) {
+        var table = Self.machine.table
+        for (path, target) in [
+            ("/image/var/run", "/run"), ("/image/out", "/old/etc"), ("/image/up", "../../../etc"), ("/image/circle", "circle"),
+            ("/image/etc/resolv.conf", "/elsewhere"), ("/image/shared", "/dev/shm"),
+        ] {
+            table[path] = .link(target)
+        }
+        table["/image/var"] = .directory
+        table["/etc/hosts"] = .link("/elsewhere")
+        let mount = ContainerSetup.Mount(path: path, kind: .bind(source: "/v", readOnly: true, owner: nil))
+        let plan = RootPlan(setup: Self.setup([mount], root: root), lister: TableLister(table: table))
+        #expect(plan.setup.mounts.map(\.path) == [place])
     }
 }

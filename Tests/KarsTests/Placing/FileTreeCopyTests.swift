@@ -1,3 +1,4 @@
+import ArgumentParser
 import KarsCore
 import KarsTesting
 import Testing

@@ -77,8 +77,8 @@ int kars_set_window_size(int terminal, uint16_t rows, uint16_t columns);
 
 /* A descriptor that becomes readable when the process ends (pidfd_open(2)); -1 and errno on failure. */
 int kars_pidfd_open(pid_t process);
-/// Starts a detached process with descriptors 0 to 4 as given and a session of its own; -1 and errno, or its id.
-pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[5]);
+/// Starts a detached process with the `count` descriptors, at most 8, as its first ones and a session of its own; -1 and errno, or its id.
+pid_t kars_spawn(const char *path, char *const arguments[], char *const environment[], const int descriptors[], int count);
 /// A TUN device can be opened: 0, else -1 with errno.
 int kars_can_open_tun(void);
 #endif

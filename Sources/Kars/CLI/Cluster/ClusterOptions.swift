@@ -24,7 +24,8 @@ struct ClusterOptions: ParsableArguments {
             return try KubeConfig.load(paths: paths).clientConfig(context: context ?? reader.text("KARS_KUBE_CONTEXT"))
         } catch {
             throw CommandFailure(
-                .usage, "\(error)", advice: "Say --kubeconfig and --context; `kars local kubeconfig --path` is that of the local cluster.")
+                .usage, "\(error)",
+                advice: "Say --kubeconfig and --context; `kars local kubeconfig --path` is that of the local cluster.")
         }
     }
 

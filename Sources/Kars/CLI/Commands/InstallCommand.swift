@@ -84,7 +84,8 @@ struct UninstallCommand: AsyncParsableCommand {
     private func confirm() throws {
         guard !yes else { return }
         guard Terminal.isInteractive else {
-            throw CommandFailure(.usage, "this ends every sandbox of the cluster and deletes what was declared", advice: "Say --yes.")
+            throw CommandFailure(
+                .usage, "this ends every sandbox of the cluster and deletes what was declared", advice: "Say --yes.")
         }
         Terminal.notePart("Delete every sandbox and policy of the cluster? [y/N] ")
         guard readLine()?.lowercased() == "y" else { throw ExitStatus.failed.exitCode }

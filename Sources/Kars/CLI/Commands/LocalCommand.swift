@@ -86,15 +86,18 @@ struct LocalCommand: AsyncParsableCommand {
         }
     }
 
-    struct Stop: ParsableCommand {
+    struct Stop: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Stop the cluster and its pods; its state stays.", discussion: "Stopping one that does not run is no error."
         )
 
-        func run() throws {
+        func run() async throws {
             do {
-                let hadOne = try ClusterProcess(directory: LocalCommand.directory()).stop()
-                Terminal.note(hadOne ? "the local cluster has stopped" : "the local cluster was not running")
+                let process = ClusterProcess(directory: try LocalCommand.directory())
+                if try process.stop() { return Terminal.note("the local cluster has stopped") }
+                let left = try await process.endRemains()
+                Terminal.note(
+                    "the local cluster was not running" + (left == 0 ? "" : "; the pods that it had left have ended"))
             } catch {
                 throw CommandFailure(.failed, "the local cluster did not stop: \(error)")
             }
@@ -126,12 +129,12 @@ struct LocalCommand: AsyncParsableCommand {
         }
     }
 
-    struct Reset: ParsableCommand {
+    struct Reset: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Stop the cluster and delete everything it holds, its certificates included.")
         @Flag(help: "Do not ask.") var yes = false
 
-        func run() throws {
+        func run() async throws {
             let directory = try LocalCommand.directory()
             guard yes || Terminal.isInteractive else {
                 throw CommandFailure(.usage, "this deletes \(directory.path)", advice: "Say --yes.")
@@ -141,8 +144,7 @@ struct LocalCommand: AsyncParsableCommand {
                 guard readLine()?.lowercased() == "y" else { throw ExitStatus.failed.exitCode }
             }
             do {
-                _ = try ClusterProcess(directory: directory).stop()
-                try PodDirectory(path: directory.path, executable: HiddenStage.executable()).remove()
+                try await ClusterProcess(directory: directory).reset()
             } catch {
                 throw CommandFailure(.failed, "cannot reset the local cluster: \(error)")
             }

@@ -9,8 +9,9 @@ final class RouterWatch: Sendable {
     struct Config: Sendable {
         /// Between questions while something is expected that has not come.
         var backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(15), jitter: 0.3)
-        /// Between questions when it has: routers may fall back or be replaced without anybody noticing.
-        var rest = Duration.seconds(50)
+        /// Between questions when it has: routers may fall back or be replaced without anybody noticing. Shorter than connections are kept
+        /// without use (`HTTPClientConfig.keepAlive`), so that a question at rest costs no handshake.
+        var rest = Duration.seconds(40)
         /// How long an expectation that is not fulfilled stands unless it is said again.
         var patience = Duration.seconds(180)
         /// Routers that are asked at one time.

@@ -83,7 +83,10 @@ struct EgressApprovalReconciler: Reconciler {
             return plan
         }
         let key = EgressApproval.fileName(object.name)
-        if observed.grants?["data"]?[key]?.stringValue != file, let sandbox = object["spec"]?["sandbox"]?.stringValue {
+        // Only where the sandbox runs: elsewhere its namespace may be gone, and no router reads it.
+        if decision.isWritten, observed.grants?["data"]?[key]?.stringValue != file,
+            let sandbox = object["spec"]?["sandbox"]?.stringValue
+        {
             plan.changes.append(
                 .apply(
                     .configMaps, Self.configMap(of: sandbox, home: object.namespace ?? "", [key: file]),

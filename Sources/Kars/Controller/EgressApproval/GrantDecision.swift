@@ -34,6 +34,14 @@ struct GrantDecision: Equatable, Sendable {
     /// Of everything that the sandbox may reach, once the file is as it has to be.
     var mergedDigest: String?
 
+    /// Whether `file` is to be written where it is not as it has to be.
+    var isWritten: Bool {
+        switch standing {
+        case .awaiting, .active: true
+        case .invalid, .blocked, .expired: false
+        }
+    }
+
     /// - Parameters:
     ///   - name: of the object.
     ///   - created: when the object was made; nothing was granted before.
@@ -42,8 +50,18 @@ struct GrantDecision: Equatable, Sendable {
         _ spec: EgressApproval.Spec, name: String, home: String, status: EgressApproval.Status, created: UTCTime?,
         _ seen: Surroundings, longest: Int, now: UTCTime
     ) -> GrantDecision {
+        var decision = stand(
+            spec, name: name, home: home, status: status, created: created, seen, longest: longest, now: now)
+        decision.foretell(name, seen, now)
+        return decision
+    }
+
+    /// Where the grant stands, the router's word left out.
+    private static func stand(
+        _ spec: EgressApproval.Spec, name: String, home: String, status: EgressApproval.Status, created: UTCTime?,
+        _ seen: Surroundings, longest: Int, now: UTCTime
+    ) -> GrantDecision {
         var decision = GrantDecision(standing: .expired)
-        defer { decision.foretell(name, seen, now) }
         decision.effectiveAt = status.effectiveAt.flatMap { UTCTime(rfc3339: $0) }
         decision.expiresAt = status.expiresAt.flatMap { UTCTime(rfc3339: $0) }
         // The last word: whatever else changes, it does not come back.

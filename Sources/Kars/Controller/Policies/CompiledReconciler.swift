@@ -105,7 +105,7 @@ struct CompiledReconciler<Kind: CompiledKind>: Reconciler {
     }
 
     /// Nil when nothing is published that could be confirmed.
-    private func confirmation(_ observed: Observed) -> Confirmation? {
+    private func confirmation(_ observed: Observed) -> PolicyConfirmation? {
         guard let reported = Kind.reported else { return .notApplicable }
         guard let digest = published(observed) else {
             if case .success = observed.compiled { return .notApplicable }
@@ -155,7 +155,7 @@ extension CompiledState {
     static let awaiting = "AwaitingRouterEnforcement"
 
     /// Takes over what routers say (spec/controller 4.2).
-    fileprivate mutating func settle(_ confirmation: Confirmation, warnings: [String]) {
+    fileprivate mutating func settle(_ confirmation: PolicyConfirmation, warnings: [String]) {
         let shown = warnings.prefix(5).joined(separator: "; ")
         let notes = warnings.isEmpty ? "" : "; routers read past: \(shown)\(warnings.count > 5 ? "; …" : "")"
         message = confirmation.message + notes

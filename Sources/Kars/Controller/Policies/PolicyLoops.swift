@@ -39,11 +39,13 @@ struct PolicyLoops: Sendable {
             if case .deleted = change { return routers.forget(change.key) }
             if SandboxView.isNews(change) { routers.look(at: change.key) }
         }
+        let homes = SharedInformers(of: informers.api, time: informers.time, log: log)
         let make = Maker(
-            config: config, informers: informers, routers: routers, sandboxes: SandboxView.source(copy), copy: copy,
+            config: config, informers: informers, homes: homes, routers: routers, sandboxes: SandboxView.source(copy), copy: copy,
             keys: keys, log: log)
         parts =
-            [{ await routers.run() }] + make.loop(ToolPolicy.self) + make.loop(InferencePolicy.self) + make.loop(KarsMemory.self)
+            [{ await routers.run() }, { await homes.run() }] + make.loop(ToolPolicy.self) + make.loop(InferencePolicy.self)
+            + make.loop(KarsMemory.self)
             + make.loop(McpServer.self) + make.loop(A2AAgent.self) + make.loop(TrustGraph.self) + make.grants()
     }
 
@@ -59,6 +61,9 @@ struct PolicyLoops: Sendable {
 private struct Maker {
     let config: PolicyLoops.Config
     let informers: SharedInformers
+    /// Of namespaces where policies are. Apart from the others, because one that is not opened to the controller is never seen whole, and
+    /// nobody may wait for it.
+    let homes: SharedInformers
     let routers: RouterWatch
     let sandboxes: SandboxView.Source
     /// Of the sandboxes.
@@ -79,10 +84,10 @@ private struct Maker {
                 controllerNamespace: config.controllerNamespace, sandboxes: sandboxes, routers: routers, keys: keys,
                 time: informers.time),
             informers: informers, events: events, config: settings, log: log)
-        let homes = Homes()
+        let met = Homes()
         informers.informer(Kind.kind.resource, view: settings.view, config: config.watch).addHandler { change in
             let namespace = change.key.namespace ?? config.controllerNamespace
-            guard homes.isNew(namespace) else { return }
+            guard met.isNew(namespace) else { return }
             written(in: namespace).addHandler { change in
                 if let key = change.object.controller(of: Kind.kind) { loop.enqueue(key) }
             }
@@ -108,7 +113,7 @@ private struct Maker {
     private func written(in namespace: String) -> Informer {
         var ours = config.watch
         ours.labelSelector = "\(CompiledArtifact.managerLabel)=\(CompiledArtifact.manager)"
-        return informers.informer(.configMaps, namespace: namespace, view: .metadata, config: ours)
+        return homes.informer(.configMaps, namespace: namespace, view: .metadata, config: ours)
     }
 
     func grants() -> [@Sendable () async -> Void] {

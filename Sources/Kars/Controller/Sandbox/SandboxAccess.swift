@@ -17,6 +17,8 @@ enum SandboxAccess {
         labels["pod-security.kubernetes.io/enforce"] = "privileged"
         labels["pod-security.kubernetes.io/audit"] = "baseline"
         labels["pod-security.kubernetes.io/warn"] = "baseline"
+        // Goes with the sandbox's own label, which only its owners can change.
+        if owner.isForDevelopment { labels[SandboxOwnership.breakGlassLabel] = "true" }
         let metadata = ObjectMetadata(name: owner.namespace, labels: labels, annotations: owner.stamp)
         return ["apiVersion": "v1", "kind": "Namespace", "metadata": metadata.json]
     }

@@ -6,11 +6,14 @@ struct SandboxOwnership: Equatable, Sendable {
     let name: String
     let homeNamespace: String
     let uid: String
+    /// Declared to be nobody's production: people may enter it.
+    let isForDevelopment: Bool
 
     init(_ object: JSONObject) {
         name = object.name
         homeNamespace = object.namespace ?? ""
         uid = object.uid ?? ""
+        isForDevelopment = object.labels[Self.developmentLabel] == "true"
     }
 
     /// Where everything of the sandbox is.
@@ -20,6 +23,9 @@ struct SandboxOwnership: Equatable, Sendable {
     static let sandboxLabel = "kars.azure.com/sandbox"
     static let componentLabel = "kars.azure.com/component"
     static let homeLabel = "kars.azure.com/parent-namespace"
+    static let developmentLabel = "kars.azure.com/dev-only"
+    /// On a namespace whose pods people may enter.
+    static let breakGlassLabel = "kars.azure.com/break-glass"
     /// Selects what the controller made for sandboxes.
     static let selector = "\(componentLabel)=sandbox"
 

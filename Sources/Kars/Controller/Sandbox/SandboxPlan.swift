@@ -58,15 +58,24 @@ struct SandboxPlan: Sendable {
             fieldManager: Self.fieldManager)
         // In a namespace that was there, what is in it could not be read without the rights that come only now.
         guard seen.namespace == nil || seen.hasAccess else { return changes.requeue(after: .milliseconds(100)) }
+        allowlist = SandboxAllowlist.resolve(sandbox.spec.networkPolicy, requiresSigned: settings.requiresSignedAllowlist)
+        var parts = ReconcilePlan()
+        swap(&parts, &changes)
+        planAccount()
+        planNetwork()
+        planPolicies()
+        swap(&parts, &changes)
+        // They need the namespace and the rights in it, and the pod needs them.
+        changes.together { $0.append(parts) }
+        planDeployment()
+    }
+
+    private mutating func planAccount() {
         ensure(.serviceAccounts, SandboxAccess.serviceAccount(owner, sandbox, settings), seen.serviceAccount)
         if !seen.hasRouterSecret, let content = seen.freshSecret {
             changes.changes.append(
                 .create(.secrets, SandboxAccess.routerSecret(owner, content), WriteOptions(fieldManager: Self.fieldManager)))
         }
-        allowlist = SandboxAllowlist.resolve(sandbox.spec.networkPolicy, requiresSigned: settings.requiresSignedAllowlist)
-        planNetwork()
-        planPolicies()
-        planDeployment()
     }
 
     private mutating func ensure(_ resource: GroupVersionResource, _ intent: JSONObject, _ live: JSONObject?) {

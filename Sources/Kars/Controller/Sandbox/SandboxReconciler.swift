@@ -97,12 +97,26 @@ enum SandboxWatches {
         let sandboxes = informers.informer(
             KarsSandbox.kind.resource, view: .whole, indexes: [byReference: { referenceKeys(of: $0) }])
         for kind in SandboxReference.Kind.allCases {
-            loop.watches(kind.resource) { object in
-                sandboxes.objects(with: "\(kind.rawValue)/\(ObjectKey(object))", in: byReference).map(ObjectKey.init)
+            informers.informer(kind.resource, view: .whole).addHandler { change in
+                guard isNews(change) else { return }
+                for sandbox in sandboxes.objects(with: "\(kind.rawValue)/\(change.key)", in: byReference) {
+                    loop.enqueue(ObjectKey(sandbox))
+                }
             }
         }
         // The cluster's name server got another address: everybody's rules change.
         loop.watches(.services, labels: "k8s-app=kube-dns") { _ in sandboxes.all.map(ObjectKey.init) }
+    }
+
+    /// Whether a change of a policy concerns those who refer to it: not when it only counts them. With a thousand sandboxes on one
+    /// policy, every new one would otherwise bring up all the others.
+    static func isNews(_ change: ObjectCache.Change) -> Bool {
+        guard case .updated(let old, let new) = change else { return true }
+        func facts(_ object: JSONObject) -> [JSON?] {
+            let status = object["status"]
+            return [object["spec"], status?["versionHash"], status?["compiledDigest"], status?["profileConfigMapRef"]]
+        }
+        return facts(old) != facts(new)
     }
 
     /// Under which keys a sandbox is found by what it refers to.

@@ -64,6 +64,7 @@ struct SandboxStatus {
         set("EnvironmentAccepted", environmentAccepted)
         set("BYOContractAdvisory", imageAdvisory)
         set("PoliciesMounted", policiesMounted)
+        set("Sealed", sealed)
         return conditions
     }
 
@@ -149,6 +150,16 @@ struct SandboxStatus {
         plan.missingPolicies.isEmpty
             ? (.true, "Reconciled", "")
             : (.false, "DependencyMissing", "the agent does not run without: " + plan.missingPolicies.joined(separator: ", "))
+    }
+
+    /// Whether people are kept out of the pod.
+    private var sealed: Verdict {
+        owner.isForDevelopment
+            ? (
+                .false, "DevelopmentOnly",
+                "labelled \(SandboxOwnership.developmentLabel)=true: people with the right to exec may enter the pod"
+            )
+            : (.true, "Reconciled", "nobody enters the pod")
     }
 
     private var waiting: String {

@@ -72,7 +72,13 @@ struct SubresourceName: Hashable, Sendable {
 
 /// A kind that is answered and not stored: TokenReview, SubjectAccessReview and its kin, SelfSubjectReview.
 protocol VirtualResource: Sendable {
+    /// Whether the answer is the question with its answer filled in, so that the fields that were sent are their sender's.
+    var keepsQuestion: Bool { get }
     func create(_ object: JSONObject, _ info: RequestInfo) async throws(APIStatus) -> JSONObject
+}
+
+extension VirtualResource {
+    var keepsQuestion: Bool { true }
 }
 
 /// A path that is no resource. The caller has been authorized to `get` it, as rules with `nonResourceURLs` say; the handler

@@ -82,6 +82,8 @@ protocol ResourceStrategy: Sendable {
     func prepareForCreate(_ object: inout JSONObject, _ request: RequestInfo)
     /// Carries over what an update may not touch.
     func prepareForUpdate(_ object: inout JSONObject, from old: JSONObject, _ request: RequestInfo)
+    /// Whether who writes the status may change annotations and labels with it: kinds from the early days of Kubernetes allow it.
+    var statusCarriesMetadata: Bool { get }
     /// Whether `validateCreate` and `validateUpdate` are only to see objects whose shape they can rely on.
     var hasRules: Bool { get }
     func validateCreate(_ object: JSONObject) -> [FieldError]
@@ -91,6 +93,7 @@ protocol ResourceStrategy: Sendable {
 }
 
 extension ResourceStrategy {
+    var statusCarriesMetadata: Bool { false }
     var hasRules: Bool { false }
 }
 

@@ -76,6 +76,7 @@ struct AccessReviews: VirtualResource {
 /// `SelfSubjectRulesReview`: what the caller may do in a namespace.
 struct RulesReviews: VirtualResource {
     let rules: AccessRules
+    let keepsQuestion = false
 
     func create(_ object: JSONObject, _ info: RequestInfo) async throws(APIStatus) -> JSONObject {
         guard let namespace = object["spec"]?["namespace"]?.stringValue, !namespace.isEmpty else {

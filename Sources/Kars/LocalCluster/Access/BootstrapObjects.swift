@@ -53,7 +53,9 @@ enum BootstrapObjects {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for (resource, object) in objects
             where reader.get(resource, namespace: object.namespace, name: object.name) == nil {
-                tasks.addTask { _ = try await client.send(.create(resource, object)) }
+                tasks.addTask {
+                    _ = try await client.send(.create(resource, object, WriteOptions(fieldManager: "kube-apiserver")))
+                }
             }
             try await tasks.waitForAll()
         }

@@ -10,10 +10,9 @@ struct ClusterAuthenticator: Authenticator {
 
     func authenticate(_ request: HTTPServerRequest) async throws(APIStatus) -> UserInfo {
         if let header = request.head.headers["authorization"] {
-            let parts = header.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
-            guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw .unauthorized() }
+            guard let token = Self.bearerToken(header) else { throw .unauthorized() }
             do throws(ServiceAccountTokens.Failure) {
-                return try tokens.review(String(parts[1]), audiences: [], now: clock()).user
+                return try tokens.review(token, audiences: [], now: clock()).user
             } catch {
                 throw .unauthorized()
             }
@@ -23,6 +22,15 @@ struct ClusterAuthenticator: Authenticator {
         return UserInfo(
             name: name, groups: certificate.organizations + ["system:authenticated"],
             extra: ["authentication.kubernetes.io/credential-id": ["X509SHA256=\(Hex.encode(certificate.fingerprint))"]])
+    }
+
+    /// RFC 6750 §2.1; the scheme's name in any case (RFC 9110 §11.1).
+    private static func bearerToken(_ header: String) -> String? {
+        let scheme = "bearer "
+        guard header.utf8.count > scheme.utf8.count, header.utf8.prefix(scheme.utf8.count).elementsEqual(scheme.utf8, by: { $0 | 0x20 == $1 })
+        else { return nil }
+        let token = String(decoding: header.utf8.dropFirst(scheme.utf8.count), as: UTF8.self).trimmingWhitespace()
+        return token.isEmpty ? nil : token
     }
 }
 
@@ -132,7 +140,7 @@ struct ServiceAccountTokens: Sendable {
             throw .notFound(resource, name: name)
         }
         let uid = object.uid ?? ""
-        if let wanted = reference["uid"]?.stringValue, wanted != uid {
+        if let wanted = reference["uid"]?.stringValue, !wanted.isEmpty, wanted != uid {
             throw .conflict(
                 resource, name: name,
                 "the UID in the bound object reference (\(wanted)) does not match the UID in record. The object might have been deleted and then recreated"

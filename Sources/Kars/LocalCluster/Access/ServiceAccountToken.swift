@@ -98,6 +98,9 @@ struct ServiceAccountSigner: Sendable {
     static let maxTokenBytes = 8_192
 
     let key: Ed25519.PrivateKey
+    private let verified = VerifiedTokens()
+
+    init(key: Ed25519.PrivateKey) { self.key = key }
 
     private var keyID: String { Base64.encodeURL(SHA256.hash(key.publicKey.rawBytes)) }
 
@@ -109,14 +112,18 @@ struct ServiceAccountSigner: Sendable {
 
     /// The claims of a token that this key has signed. Whether they hold now is the caller's question.
     func verify(_ token: String) throws(Failure) -> ServiceAccountClaims {
-        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
-        guard token.utf8.count <= Self.maxTokenBytes, parts.count == 3 else { throw .malformed }
+        guard token.utf8.count <= Self.maxTokenBytes else { throw .malformed }
+        let digest = VerifiedTokens.digest(of: token)
+        if let claims = verified[digest] { return claims }
+        let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).map(Substring.init)
+        guard parts.count == 3 else { throw .malformed }
         guard let signature = Base64.decodeURL(parts[2]), signature.count == Ed25519.signatureBytes,
             key.publicKey.isValid(signature, for: Array("\(parts[0]).\(parts[1])".utf8))
         else { throw .badSignature }
         guard let payload = Base64.decodeURL(parts[1]) else { throw .malformed }
         do {
             guard let claims = ServiceAccountClaims(try JSON(parsing: payload)) else { throw Failure.malformed }
+            verified.remember(claims, as: digest)
             return claims
         } catch { throw .malformed }
     }

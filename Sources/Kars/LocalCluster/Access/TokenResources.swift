@@ -9,15 +9,31 @@ struct TokenRequestHandler: SubresourceHandler {
     func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
         var exchange = APIExchange(request: request, response: response, now: info.now)
         try exchange.negotiate([])
+        let options = try WriteParameters(exchange.query, kind: "CreateOptions")
         let (bytes, type) = try await exchange.body()
         let body: JSON
         do throws(RequestBody.BodyFault) { body = try RequestBody.value(bytes, type).0 } catch {
             throw APIStatus.badRequest("the object provided is unrecognized (must be of type TokenRequest): \(error.text)")
         }
-        guard let object = body.objectValue else { throw APIStatus.badRequest("a TokenRequest is an object") }
+        guard var object = body.objectValue else { throw APIStatus.badRequest("a TokenRequest is an object") }
+        do throws(APIDecoder.Fault) { object = try APIDecoder.decode(object, as: ReviewTypes.tokenRequest) } catch {
+            throw APIStatus.badRequest("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: \(error.text)")
+        }
         let account = ServiceAccountName(namespace: info.namespace ?? "", name: info.name ?? "")
-        let answer = try tokens.issue(object, for: account, now: info.now)
+        var answer = try tokens.issue(object, for: account, now: info.now)
+        answer.metadata["managedFields"] = Self.ownership(
+            of: object, manager: options.fieldManager ?? WriteParameters.manager(from: request.head.headers["user-agent"]), info)
         try await exchange.answer(APIAnswer(status: 201, .json(.object(answer))))
+    }
+
+    /// What was asked for is the asker's.
+    private static func ownership(of request: JSONObject, manager: String, _ info: RequestInfo) -> JSON? {
+        var asked: JSONObject = ["apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": [:]]
+        asked["spec"] = request["spec"]
+        FieldManagement.update(
+            &asked, from: APIDecoder.blank(ReviewTypes.tokenRequest), manager: manager, subresource: info.subresource,
+            schema: ReviewTypes.tokenRequest.schema, now: info.now)
+        return asked.metadata["managedFields"]
     }
 }
 

@@ -55,10 +55,8 @@ struct LocalPod: Sendable {
     }
 
     private static func spawnSupervisor(_ executable: String, launch: [UInt8], directory: String) throws -> [UInt8] {
-        if let other = connectedSocket(in: directory) {
-            close(other)
-            throw LocalPodError(.alreadyRunning, "the sandbox is running already")
-        }
+        let lock = try SupervisorLock.take(in: directory)
+        defer { close(lock) }
         try Files.createDirectories("\(directory)/logs", mode: 0o700)
         let memory = try Descriptors.memoryFile("kars-launch", launch)
         defer { close(memory) }
@@ -73,7 +71,7 @@ struct LocalPod: Sendable {
         let words = CStrings(["kars", HiddenStage.supervisor.rawValue, directory])
         let environment = CStrings(["PATH=\(Programs.path)"])
         let process = kars_spawn(
-            executable, words.pointers, environment.pointers, [null, null, log, memory, ready[1]])
+            executable, words.pointers, environment.pointers, [null, null, log, memory, ready[1], lock], 6)
         let failure = errno
         close(ready[1])
         guard process > 0 else { throw StageError("starting the supervisor", errno: failure) }
@@ -109,11 +107,15 @@ struct LocalPod: Sendable {
     }
 
     /// Ends every container, by SIGTERM and after `grace` by SIGKILL, and returns when nothing is left. Stopped already is fine.
-    func stop(grace: Duration = .seconds(10)) async throws {
+    ///
+    /// - Returns: whether there was something to end.
+    @discardableResult
+    func stop(grace: Duration = .seconds(10)) async throws -> Bool {
         let milliseconds = Int(grace.wholeNanoseconds / 1_000_000)
-        do {
-            _ = try await ask(["verb": "stop", "graceMilliseconds": .number(JSONNumber(milliseconds))])
-        } catch let error as LocalPodError where error.code == .notRunning {}
+        let answer = try await SupervisorLock.whenUp(in: directory) {
+            try await ask(["verb": "stop", "graceMilliseconds": .number(JSONNumber(milliseconds))])
+        }
+        return answer != nil
     }
 
     func restart(container: String) async throws {

@@ -23,7 +23,7 @@ struct PodDirectory: Sendable {
         let arguments = CStrings(["kars", HiddenStage.removal.rawValue, path]), environment = CStrings(["PATH=\(Programs.path)"])
         let null = try StageError.check(open("/dev/null", O_RDWR | O_CLOEXEC), "opening /dev/null")
         defer { close(null) }
-        let process = kars_spawn(executable, arguments.pointers, environment.pointers, [null, null, null, null, null])
+        let process = kars_spawn(executable, arguments.pointers, environment.pointers, [null, null, null, null, null], 5)
         guard process > 0 else { throw StageError("starting kars", errno: errno) }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}

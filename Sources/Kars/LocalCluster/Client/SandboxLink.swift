@@ -15,12 +15,22 @@ struct SandboxLink: Sendable {
     private static let answerLimit = Duration.seconds(30)
     private static let maxLineBytes = 8 << 20
 
-    private var socketPath: String { "\(directory)/supervisor.sock" }
-
     /// Starts to listen to the supervisor; throws `.notRunning` when there is none.
     func observe() async throws -> SandboxObservation {
         let lines = try await open(["verb": "observe"])
         return SandboxObservation(lines: lines)
+    }
+
+    /// What the supervisor says now; nil when there is none. One that comes up is waited for.
+    func report() async throws -> SandboxReport? {
+        let report = try await SupervisorLock.whenUp(in: directory) {
+            let observation = try await observe()
+            let report = try await observation.next()
+            await observation.close()
+            guard let report else { throw LocalPodError(.notRunning, "the pod's supervisor went away") }
+            return report
+        }
+        return report
     }
 
     func start(_ setup: ContainerSetup, name: String, id: String, memoryBytes: Int?) async throws {
@@ -46,11 +56,9 @@ struct SandboxLink: Sendable {
         return (answer["passed"]?.boolValue ?? false, answer["output"]?.stringValue ?? "")
     }
 
-    /// Ends everything at once; returns when nothing of the pod is left. No supervisor is fine.
+    /// Ends everything at once; returns when nothing of the pod is left. No supervisor is fine; one that comes up is waited for.
     func end() async throws {
-        do { _ = try await ask(["verb": "stop", "graceMilliseconds": 0]) } catch let error as LocalPodError {
-            guard error.code == .notRunning else { throw error }
-        }
+        _ = try await SupervisorLock.whenUp(in: directory) { try await ask(["verb": "stop", "graceMilliseconds": 0]) }
     }
 
     private func ask(_ request: JSON, within limit: Duration = answerLimit) async throws -> JSON {
@@ -64,10 +72,11 @@ struct SandboxLink: Sendable {
     }
 
     private func open(_ request: JSON) async throws -> JSONLineStream {
-        let stream: ByteStream
-        do throws(StreamError) { stream = try await ByteStream.connect(unixPath: socketPath, on: group.next()) } catch {
+        // The path may be longer than a socket's address.
+        guard let socket = try await LocalPod.blocking({ [directory] in LocalPod.connectedSocket(in: directory) }) else {
             throw LocalPodError(.notRunning, "the pod's supervisor is not there")
         }
+        let stream = try await ByteStream.adopt(socket, on: group.next())
         do throws(StreamError) {
             try await stream.write(request.encoded() + [UInt8(ascii: "\n")])
         } catch {

@@ -9,25 +9,23 @@ struct ClusterNode: ClusterPart {
     /// What `kubectl get nodes` shows.
     static let nodeName = "kars-local"
 
-    /// How long containers may take once the cluster ends; `kars local stop` waits longer.
-    private static let podGrace = Duration.seconds(5)
-
     let name = "node"
     let agent: NodeAgent
     private let network: NodeNetwork?
     private let sync: NodeNetworkSync?
-    private let podsPath: String
+    private let remains: NodeRemains
     private let log: Log
 
     init(_ context: ClusterPartContext, apiServer: SocketAddress) throws {
         log = context.log
         let directory = context.directory.nodePath
-        podsPath = directory + "/pods"
+        remains = NodeRemains(directory: directory, executable: context.executable)
+        let addresses = try ClusterAddresses()
         let network =
             geteuid() == 0
             ? try NodeNetwork(
                 directory: "\(directory)/network", executable: context.executable, apiServer: apiServer,
-                config: NodeNetwork.Config(addresses: try ClusterAddresses()), group: context.group, log: context.log) : nil
+                config: NodeNetwork.Config(addresses: addresses), group: context.group, log: context.log) : nil
         self.network = network
         sync = network.map { network in
             NodeNetworkSync(
@@ -36,7 +34,8 @@ struct ClusterNode: ClusterPart {
         }
         agent = try NodeAgent(
             client: context.client, group: context.group, nodeName: Self.nodeName, directory: directory,
-            executable: context.executable, network: network, log: context.log)
+            executable: context.executable, network: network, address: network == nil ? "127.0.0.1" : "\(addresses.gateway)",
+            log: context.log)
     }
 
     func run() async throws {
@@ -68,25 +67,9 @@ struct ClusterNode: ClusterPart {
     private func end() async {
         // In a task of its own: this one is cancelled.
         await Task {
-            await endPods()
+            do { try await remains.end() } catch { log.error("node.pods.not.ended", ["error": .error(error)]) }
             await network?.stop()
         }.value
-    }
-
-    private func endPods() async {
-        let pods: [String]
-        do { pods = try Files.entries(of: podsPath) } catch {
-            return log.error("node.pods.unknown", ["error": .error(error)])
-        }
-        await withDiscardingTaskGroup { tasks in
-            for pod in pods {
-                tasks.addTask {
-                    do { try await LocalPod(directory: "\(podsPath)/\(pod)").stop(grace: Self.podGrace) } catch {
-                        log.error("node.pod.not.ended", ["pod": .string(pod), "error": .error(error)])
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -32,7 +32,6 @@ struct ClusterOperator: ClusterPart {
     private var kubeconfigPath: String { directory + "/kubeconfig" }
 
     func run() async throws {
-        try await install()
         try Files.createDirectories(directory, mode: 0o700)
         try await renewToken()
         try AtomicFile.write(kubeconfig.encoded(pretty: true), to: kubeconfigPath, mode: 0o600)
@@ -44,7 +43,8 @@ struct ClusterOperator: ClusterPart {
         }
     }
 
-    private func install() async throws {
+    /// Before anybody is told that the cluster is ready: who then declares a sandbox finds the kind.
+    func install() async throws {
         let manifests = KarsManifests.all([.definitions, .access, .admission, .defaults, .sre], ManifestConfig())
         let results = try await ClusterInstaller(api: context.client, time: context.client.time).install(manifests)
         log.info("operator.installed", ["objects": .int(results.count)])

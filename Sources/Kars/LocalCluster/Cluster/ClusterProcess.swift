@@ -41,7 +41,7 @@ struct ClusterProcess: Sendable {
             ["kars", "local", "serve", "--directory", directory.path, "--log-level", logLevel, "--ready-descriptor", "4"]
                 + (hasNode ? [] : ["--without-node"]) + (hasController ? ["--with-controller"] : []))
         let environment = CStrings(["PATH=\(Programs.path)"])
-        let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, null, ready[1]])
+        let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, null, ready[1]], 5)
         let failure = errno
         close(ready[1])
         guard process > 0 else { throw StageError("starting the cluster", errno: failure) }
@@ -60,6 +60,27 @@ struct ClusterProcess: Sendable {
             throw ClusterError(.failed, "it answered something else than where it serves")
         }
         return (record, true)
+    }
+
+    /// Ends what a cluster that was killed has left running; a cluster that is stopped leaves nothing.
+    ///
+    /// - Returns: how many pods were running.
+    func endRemains() async throws -> Int {
+        guard Files.exists(directory.nodePath) else { return 0 }
+        let claim = try directory.claim()
+        defer { withExtendedLifetime(claim) {} }
+        return try await NodeRemains(directory: directory.nodePath, executable: executable).end()
+    }
+
+    /// Stops the cluster, ends what is left of it, and deletes everything that it holds.
+    func reset() async throws {
+        _ = try stop()
+        guard Files.exists(directory.path) else { return }
+        let claim = try directory.claim()
+        defer { withExtendedLifetime(claim) {} }
+        try await NodeRemains(directory: directory.nodePath, executable: executable).end()
+        let everything = PodDirectory(path: directory.path, executable: executable)
+        try await LocalPod.blocking { try everything.remove() }
     }
 
     /// Asks the serving process to end and returns when it has; false when none serves. Blocking, up to `limit`.

@@ -48,18 +48,22 @@ final class LocalCluster: Sendable {
             let context = ClusterPartContext(
                 client: client, directory: directory, executable: executable, group: group, log: log)
             let node = hasNode ? try ClusterNode(context, apiServer: address) : nil
-            if let node { server.attach(node.agent.subresources) }
+            let serving =
+                node?.agent.serving ?? PodServing(pods: NodePods(api: client), group: group, time: LoopTime(group.next()))
+            server.attach(serving.subresources)
             let controllers = ClusterControllers(
                 manager: ControllerManager(
-                    client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self), log: log))
+                    client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self),
+                    hasScheduler: hasNode,
+                    log: log))
+            let kars = hasController ? ClusterOperator(context, server: record.url, authority: identity.authorityPEM) : nil
+            try await kars?.install()
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
             var parts: [any ClusterPart] = [controllers]
             if let node { parts.append(node) }
-            if hasController {
-                parts.append(ClusterOperator(context, server: record.url, authority: identity.authorityPEM))
-            }
+            if let kars { parts.append(kars) }
             try await Self.run(parts, until: end, log)
         } catch {
             failure = error

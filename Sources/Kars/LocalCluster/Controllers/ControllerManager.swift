@@ -11,18 +11,17 @@ struct ControllerManager: Sendable {
 
     private let client: any KubernetesAPI
     private let certificate: String
+    private let hasScheduler: Bool
     private let time: any TimeSource
     private let log: Log
 
-    /// `client` may do everything; `clusterCertificate` is the PEM of the authority that `kube-root-ca.crt` tells pods of.
-    init(client: KubernetesClient, clusterCertificate: String, log: Log) {
-        self.init(client, clusterCertificate: clusterCertificate, time: client.time, log: log)
-    }
-
-    init(_ client: any KubernetesAPI, clusterCertificate: String, time: any TimeSource, log: Log) {
+    /// `client` may do everything; `clusterCertificate` is the PEM of the authority that `kube-root-ca.crt` tells pods of. Without a
+    /// scheduler pods stay as they were made until somebody binds them.
+    init(client: KubernetesClient, clusterCertificate: String, hasScheduler: Bool = true, log: Log) {
         self.client = client
         certificate = clusterCertificate
-        self.time = time
+        self.hasScheduler = hasScheduler
+        time = client.time
         self.log = log.with(["component": "controllers"])
     }
 
@@ -43,7 +42,7 @@ struct ControllerManager: Sendable {
         let namespaces = NamespaceController(informers, certificate: certificate, log: log)
         let garbage = GarbageCollector(informers, log: log)
         let quotas = QuotaController(informers, log: log)
-        let scheduler = Scheduler(informers, log: log)
+        let scheduler = hasScheduler ? Scheduler(informers, log: log) : nil
         await withDiscardingTaskGroup { group in
             for recorder in recorders { group.addTask { await recorder.run() } }
             group.addTask { await replicaSets.run() }
@@ -54,7 +53,7 @@ struct ControllerManager: Sendable {
             group.addTask { await namespaces.run() }
             group.addTask { await garbage.run() }
             group.addTask { await quotas.run() }
-            group.addTask { await scheduler.run() }
+            if let scheduler { group.addTask { await scheduler.run() } }
             group.addTask { await informers.run() }
         }
         try Task.checkCancellation()
@@ -74,6 +73,8 @@ struct ControllerManager: Sendable {
     private func events(_ controller: String) -> EventRecorder {
         var config = EventAggregator.Config()
         config.form = .counted
-        return EventRecorder(through: client, controller: controller, instance: "", config: config, time: time, log: log)
+        return EventRecorder(
+            through: client, controller: controller, instance: "", fieldManager: Self.fieldManager, config: config, time: time,
+            log: log)
     }
 }

@@ -33,7 +33,7 @@ final class NodeNetworkProcess: Sendable {
             "kars", HiddenStage.nodeNetwork.rawValue, directory, "\(addresses.pods)", "\(addresses.services)",
         ])
         let environment = CStrings(["PATH=\(Programs.path)"])
-        let process = kars_spawn(executable, words.pointers, environment.pointers, [null, null, log, ends[1], ready[1]])
+        let process = kars_spawn(executable, words.pointers, environment.pointers, [null, null, log, ends[1], ready[1]], 5)
         let failure = errno
         close(ends[1])
         close(ready[1])

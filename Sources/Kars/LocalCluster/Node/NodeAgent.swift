@@ -17,7 +17,8 @@ final class NodeAgent: Sendable {
     private let watched: NodeInformers
     private let pods: NodePods
     private let registration: NodeRegistration
-    private let sessions: BlockingQueue
+    /// For the API server.
+    let serving: PodServing
 
     /// `directory` is the node's own, `executable` the kars that supervises pods and that the image `kars` stands for. Without
     /// `network`, each pod is alone. `address` is the node's, unless the network has one.
@@ -42,20 +43,7 @@ final class NodeAgent: Sendable {
             machine: machine, log: log)
         registration = NodeRegistration(
             api: client, time: time, nodeName: nodeName, address: address, machine: facts, log: log)
-        sessions = BlockingQueue(maxThreads: 128, maxWaiting: 32)
-    }
-
-    /// `pods/log`, `pods/exec`, `pods/attach`, `pods/portforward`, for the API server.
-    var subresources: [SubresourceName: any SubresourceHandler] {
-        func name(_ subresource: String) -> SubresourceName {
-            SubresourceName(group: "", resource: "pods", subresource: subresource)
-        }
-        return [
-            name("log"): PodLogs(pods: pods, time: context.time),
-            name("exec"): PodExec(pods: pods, group: context.group, threads: sessions),
-            name("attach"): PodAttach(pods: pods, time: context.time),
-            name("portforward"): PodPortForward(pods: pods, group: context.group),
-        ]
+        serving = PodServing(pods: pods, group: group, time: time)
     }
 
     // MARK: - Running

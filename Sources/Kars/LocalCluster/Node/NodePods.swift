@@ -24,12 +24,21 @@ final class NodePods: Sendable {
 
     func remove(_ uid: String) { workers.withLock { _ = $0.removeValue(forKey: uid) } }
 
+    /// The pod that a request is about, with its worker once it has been given to this node.
+    func find(_ info: RequestInfo) async throws(APIStatus) -> (pod: NodePod, worker: PodWorker?) {
+        let name = info.name ?? ""
+        let pod = NodePod(try await api.object(.get(.pods, namespace: info.namespace, name: name)))
+        if let worker = self[pod.uid] { return (pod, worker) }
+        guard (pod.spec["nodeName"]?.stringValue ?? "").isEmpty else {
+            throw APIStatus(code: 500, reason: .internalError, message: "the node of pod \(name) does not know it yet")
+        }
+        return (pod, nil)
+    }
+
     /// The worker of the pod that a request is about; what a real API server answers when there is none.
     func worker(_ info: RequestInfo) async throws(APIStatus) -> PodWorker {
-        let name = info.name ?? ""
-        let pod = try await api.object(.get(.pods, namespace: info.namespace, name: name))
-        if let worker = pod.uid.flatMap({ self[$0] }) { return worker }
-        guard pod["spec"]?["nodeName"]?.stringValue != nil else { throw .badRequest("pod \(name) does not have a host assigned") }
-        throw APIStatus(code: 500, reason: .internalError, message: "the node of pod \(name) does not know it yet")
+        let (pod, worker) = try await find(info)
+        guard let worker else { throw .badRequest("pod \(pod.name) does not have a host assigned") }
+        return worker
     }
 }

@@ -54,8 +54,9 @@ struct PodPreparation {
         var place = PodPlace(hostsFile: "\(directory)/hosts")
         do {
             place.attachment = try await context.network?.attach(podUID: pod.uid, namespace: pod.namespace)
-            place.outsideBase = try await supervise(place).outsideBase
+            // Before there is a supervisor: a node that comes back takes one that runs as a sign that this is there.
             try await writeHosts(place)
+            place.outsideBase = try await supervise(place).outsideBase
         } catch {
             throw PodPlaceError(reason: "FailedCreatePodSandBox", description: "Failed to create pod sandbox: \(error)")
         }
@@ -68,21 +69,12 @@ struct PodPreparation {
     /// Starts the supervisor unless it runs already.
     private func supervise(_ place: PodPlace) async throws -> SandboxReport {
         let link = context.link(pod.uid)
-        do {
-            if let report = try await report(of: link) { return report }
-        } catch let error as LocalPodError where error.code == .notRunning {}
+        if let report = try await link.report() { return report }
         var launch = PodLaunch(managedIn: directory, name: String(pod.name.prefix(63)))
         launch.network = place.attachment.map { .cluster($0) } ?? .isolated
         launch.hidden = [context.directory]
         try await context.localPod(pod.uid).start(launch)
-        guard let report = try await report(of: link) else { throw LocalPodError(.failed, "the pod's supervisor went away") }
-        return report
-    }
-
-    private func report(of link: SandboxLink) async throws -> SandboxReport? {
-        let observation = try await link.observe()
-        let report = try await observation.next()
-        await observation.close()
+        guard let report = try await link.report() else { throw LocalPodError(.failed, "the pod's supervisor went away") }
         return report
     }
 
@@ -95,7 +87,10 @@ struct PodPreparation {
             lines.append("\(alias["ip"]?.stringValue ?? "")\t\(names)")
         }
         let path = place.hostsFile, bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
-        try await LocalPod.blocking { try AtomicFile.write(bytes, to: path, mode: 0o644, flushesDirectory: false) }
+        try await LocalPod.blocking { [directory] in
+            try Files.createDirectories(directory, mode: 0o700)
+            try AtomicFile.write(bytes, to: path, mode: 0o644, flushesDirectory: false)
+        }
     }
 
     /// Volumes with what the cluster says now.

@@ -92,12 +92,10 @@ actor PodWorker {
         let now = context.time.now(), utc = context.time.utc()
         var report: SandboxReport?
         do {
-            let observation = try await context.link(uid).observe()
-            report = try await observation.next()
-            await observation.close()
+            // nil: the pod is new, or was ended without us.
+            report = try await context.link(uid).report()
         } catch {
-            // No supervisor: the pod is new, or was ended without us.
-            context.log.debug("pod.unsupervised", ["pod": .string(machine.pod.fullName), "reason": .error(error)])
+            context.log.warn("pod.unsupervised", ["pod": .string(machine.pod.fullName), "reason": .error(error)])
         }
         machine.restore(from: machine.pod.object["status"] ?? [:], report: report, at: now, utc: utc)
         if let report, machine.stage == .up {

@@ -73,9 +73,10 @@ struct ContainerStage {
         try StageError.check(
             kars_mount("tmpfs", "/new", KARS_MOUNT_NO_SETUID | KARS_MOUNT_NO_DEVICES, options), "mounting the root")
         umask(0)
-        for step in RootPlan(setup: setup, lister: MachineLister(root: "/old")).steps() { try perform(step) }
+        let plan = RootPlan(setup: setup, lister: MachineLister(root: "/old"))
+        for step in plan.steps() { try perform(step) }
         try mountProcesses()
-        try mountDevices()
+        try mountDevices(plan.setup.mounts.filter(\.isDevice))
         if setup.readOnlyRoot {
             try StageError.check(
                 kars_restrict_mount("/new", KARS_MOUNT_READ_ONLY | KARS_MOUNT_NO_SETUID | KARS_MOUNT_NO_DEVICES, 0),
@@ -195,7 +196,8 @@ struct ContainerStage {
         }
     }
 
-    private func mountDevices() throws(StageError) {
+    /// `mounts`: those below /dev.
+    private func mountDevices(_ mounts: [ContainerSetup.Mount]) throws(StageError) {
         try StageError.check(
             kars_mount("tmpfs", "/new/dev", KARS_MOUNT_NO_SETUID | KARS_MOUNT_NO_EXEC, "mode=0755,size=64k"), "mounting /dev")
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
@@ -216,7 +218,7 @@ struct ContainerStage {
         ] {
             try StageError.check(symlink(target, "/new/dev/\(name)"), "linking /dev/\(name)")
         }
-        for mount in setup.mounts where mount.isDevice {
+        for mount in mounts {
             if case .file = mount.kind {
                 try makeMountPoint("/new" + mount.path)
             } else {

@@ -35,6 +35,8 @@ enum HiddenStage: String {
 
     private static let launchDescriptor: Int32 = 3
     private static let readyDescriptor: Int32 = 4
+    /// See `SupervisorLock`.
+    private static let lockDescriptor: Int32 = 5
 
     /// Detaches from whoever started it: the second child of a session leader has no way back to a terminal.
     private static func runSupervisor() -> Never {
@@ -50,9 +52,8 @@ enum HiddenStage: String {
         close(launchDescriptor)
         do {
             let launch = try PodLaunch(json: try JSON(parsing: bytes))
-            let lock = try lock("\(launch.directory)/supervisor.lock")
             let supervisor = try PodSupervisor(
-                launch: launch, ready: readyDescriptor, executable: Self.executable(), lock: lock)
+                launch: launch, ready: readyDescriptor, executable: Self.executable(), lock: lockDescriptor)
             supervisor.run()
             exit(0)
         } catch {
@@ -64,21 +65,6 @@ enum HiddenStage: String {
             Descriptors.writeAll(answer.encoded() + [UInt8(ascii: "\n")], to: readyDescriptor)
             exit(1)
         }
-    }
-
-    /// One supervisor for a sandbox. The lock may be held for a moment by what cleans up after a supervisor that was killed.
-    private static func lock(_ path: String) throws -> Int32 {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw FileError("open", path, errno: errno) }
-        for attempt in 0..<300 {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
-            if attempt == 0, let other = LocalPod.connectedSocket(in: String(path.dropLast("/supervisor.lock".count))) {
-                close(other)
-                break
-            }
-            usleep(10_000)
-        }
-        throw LocalPodError(.alreadyRunning, "the sandbox is running already")
     }
 
     static func executable() -> String {

@@ -35,15 +35,26 @@ protocol DirectoryLister {
 /// stay outside, rather than being hidden one by one. `/etc`, and every directory that lacks a mount point, is opened up: made
 /// anew, its entries being links into a copy of the original below `/.kars/root`.
 struct RootPlan {
+    /// With mounts at the places that links in their paths lead to.
     let setup: ContainerSetup
     let lister: any DirectoryLister
+
+    init(setup: ContainerSetup, lister: any DirectoryLister) {
+        let links = RootLinks(setup: setup, lister: lister)
+        var resolved = setup
+        resolved.mounts = setup.mounts.map { ContainerSetup.Mount(path: links.resolve($0.path), kind: $0.kind) }
+        self.setup = resolved
+        self.lister = lister
+    }
 
     static let place = "/.kars"
     static let executable = "/.kars/kars"
     private static let original = "/.kars/root"
 
     /// Directories of a Linux system that hold programs; all the rest is somebody's data.
-    private static let systemDirectories = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt", "etc", "nix", "gnu"]
+    fileprivate static let systemDirectories = [
+        "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt", "etc", "nix", "gnu",
+    ]
     private static let emptyDirectories = [
         "dev", "proc", "sys", "run", "tmp", "home", "root", "mnt", "media", "srv", "boot", "var", "sandbox",
     ]
@@ -71,15 +82,17 @@ struct RootPlan {
             let path = "/" + name
             if !isMachine, ["dev", "proc", "sys", "run"].contains(name) { continue }
             present.insert(name)
+            let isOpened = entry == .directory && (name == "etc" || hasMissingMountPoint(below: path, source: source))
             switch entry {
             case .link(let target): steps.append(.link(path, to: target))
-            case .directory where name == "etc" || hasMissingMountPoint(below: path, source: source):
+            case .directory where isOpened:
                 steps += opened(path, source: source, copy: Self.original + path, isTop: true)
             case .directory: steps += [.directory(path, mode: 0o755), .bind(source: source + path, to: path)]
             case .file, .other: break
             }
-            // A link in a copy may climb out of it: `../../usr/share` from below /.kars/root/etc must arrive.
-            if name != "etc" { steps.append(.link("\(Self.original)/\(name)", to: path)) }
+            // A link in a copy may climb out of it: `../../usr/share` from below /.kars/root/etc must arrive. What is opened has its
+            // original there.
+            if !isOpened { steps.append(.link("\(Self.original)/\(name)", to: path)) }
         }
         for name in Self.emptyDirectories where !present.contains(name) {
             steps.append(.directory("/" + name, mode: Self.modes[name] ?? 0o755))
@@ -159,8 +172,10 @@ struct RootPlan {
         return steps
     }
 
-    private static let networkNames: Set<String> = ["hosts", "hostname", "resolv.conf"]
-    private static let ownNames: Set<String> = ["hosts", "hostname", "resolv.conf", "passwd", "group", "nsswitch.conf", "mtab"]
+    fileprivate static let networkNames: Set<String> = ["hosts", "hostname", "resolv.conf"]
+    fileprivate static let ownNames: Set<String> = [
+        "hosts", "hostname", "resolv.conf", "passwd", "group", "nsswitch.conf", "mtab",
+    ]
 
     /// Who lives here, by name: the users of the machine are none of the agent's business.
     private func ownFiles(isMachine: Bool) -> [RootStep] {
@@ -189,5 +204,56 @@ struct RootPlan {
             lister.entry(at: (setup.rootDirectory ?? "") + "/etc") == nil ? [.directory("/etc", mode: 0o755)] : []
         steps += files.map { .file("/etc/\($0.0)", Array($0.1.utf8), mode: 0o644) }
         return steps
+    }
+}
+
+/// Where a path inside a container leads, by the links of the root that `RootPlan` makes. Mounts go there: while the root is being
+/// made, a link of an image would lead out of it.
+struct RootLinks {
+    let setup: ContainerSetup
+    let lister: any DirectoryLister
+
+    /// As many as the kernel follows.
+    private static let maxLinks = 40
+
+    /// Without links and `..`; a path that is a circle stays as it is.
+    func resolve(_ path: String) -> String {
+        var rest = path.split(separator: "/").map(String.init), done: [String] = [], followed = 0
+        while !rest.isEmpty {
+            let name = rest.removeFirst()
+            if name == "." { continue }
+            if name == ".." {
+                _ = done.popLast()
+                continue
+            }
+            guard let target = target(of: "/" + (done + [name]).joined(separator: "/")) else {
+                done.append(name)
+                continue
+            }
+            followed += 1
+            guard followed <= Self.maxLinks else { return path }
+            if target.hasPrefix("/") { done = [] }
+            rest = target.split(separator: "/").map(String.init) + rest
+        }
+        return "/" + done.joined(separator: "/")
+    }
+
+    /// nil when there is no link.
+    private func target(of path: String) -> String? {
+        let isMachine = setup.rootDirectory == nil
+        let names = path.split(separator: "/").map(String.init)
+        guard let first = names.first else { return nil }
+        if names.count == 2, first == "etc",
+            isMachine ? RootPlan.ownNames.contains(names[1]) : RootPlan.networkNames.contains(names[1])
+        {
+            // A file of one's own takes its place.
+            return nil
+        }
+        let comesFromSource =
+            isMachine
+            ? RootPlan.systemDirectories.contains(first) : !["dev", "proc", "sys", "run", ".kars"].contains(first)
+        if comesFromSource, case .link(let target)? = lister.entry(at: (setup.rootDirectory ?? "") + path) { return target }
+        let hasOwnVariables = isMachine || lister.entry(at: (setup.rootDirectory ?? "") + "/var") == nil
+        return path == "/var/run" && hasOwnVariables ? "/run" : nil
     }
 }

@@ -63,6 +63,9 @@ package struct APIStatus: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { message }
+
+    /// Nothing new may be made there because the namespace is being deleted (`NamespaceTerminating`).
+    package var isNamespaceEnding: Bool { causes.contains { $0.reason == "NamespaceTerminating" } }
 }
 
 extension APIStatus {

@@ -91,6 +91,8 @@ package struct EventAggregator: Sendable {
 
     private struct Same: Hashable {
         var alike: Alike
+        /// Of the object, for instance one container of a pod.
+        var part: String
         var note: String
     }
 
@@ -145,7 +147,8 @@ package struct EventAggregator: Sendable {
         groups[alike] = group
         forgetOldest()
         // Combined ones are one series whatever they say.
-        let same = Same(alike: alike, note: group.notes.contains(note.note) ? note.note : "")
+        let part = note.regarding["fieldPath"]?.stringValue ?? ""
+        let same = Same(alike: alike, part: part, note: group.notes.contains(note.note) ? note.note : "")
         if var known = series[same], now.duration(since: known.last) < config.seriesGap {
             known.count += 1
             known.last = now

@@ -10,6 +10,7 @@ package final class EventRecorder: Sendable {
     private let api: any KubernetesAPI
     private let resource: GroupVersionResource
     private let time: any TimeSource
+    private let options: WriteOptions
     private let log: Log
     private let backoff = Backoff(initial: .milliseconds(500), maximum: .seconds(10))
     private let state: Mutex<State>
@@ -21,9 +22,10 @@ package final class EventRecorder: Sendable {
         var dropped = 0
     }
 
-    /// `controller` with a domain, for instance `kars.azure.com/sandbox`; `instance` is the pod.
+    /// `controller` with a domain, for instance `kars.azure.com/sandbox`; `instance` is the pod. The fields of the Events belong to
+    /// `fieldManager`, or to whom the client's `User-Agent` names.
     package init(
-        through api: any KubernetesAPI, controller: String, instance: String,
+        through api: any KubernetesAPI, controller: String, instance: String, fieldManager: String? = nil,
         config: EventAggregator.Config = EventAggregator.Config(), time: any TimeSource, log: Log = .silent
     ) {
         self.api = api
@@ -32,6 +34,7 @@ package final class EventRecorder: Sendable {
             case .series: .events
             case .counted: .coreEvents
             }
+        options = WriteOptions(fieldManager: fieldManager)
         self.time = time
         self.log = log
         state = Mutex(State(aggregator: EventAggregator(controller: controller, instance: instance, config: config)))
@@ -81,9 +84,9 @@ package final class EventRecorder: Sendable {
         let request: KubernetesRequest
         switch decision {
         case .nothing: return
-        case .create(let event): request = .create(resource, event)
+        case .create(let event): request = .create(resource, event, options)
         case .count(let namespace, let name, let patch):
-            request = .patch(.merge, resource, namespace: namespace, name: name, patch)
+            request = .patch(.merge, resource, namespace: namespace, name: name, patch, options)
         }
         var random = SecureRandom()
         for attempt in 1...Self.maxAttempts {

@@ -131,6 +131,8 @@ private struct Rounds<R: Reconciler>: Sendable {
         let observed = try await reconciler.observe(object, through: api)
         let plan = reconciler.plan(for: object, given: observed, now: time.utc())
         let outcome = await apply(plan, for: object)
+        // The object goes with its namespace: there is nobody to tell, and nothing to try again.
+        if case .failed(let failure) = outcome, failure.isNamespaceEnding { return plan }
         // Also after a failure: the status is where people look for it.
         let status = reconciler.status(of: object, given: observed, after: outcome, now: time.utc())
         try await write(status, of: object, after: outcome)
@@ -152,18 +154,35 @@ private struct Rounds<R: Reconciler>: Sendable {
     }
 
     private func apply(_ plan: ReconcilePlan, for object: JSONObject) async -> PlanOutcome {
-        for (index, change) in plan.changes.enumerated() {
-            do throws(APIStatus) {
-                let answer = try await api.send(change)
-                tell((plan.notes[index].map { [$0] } ?? []) + reconciler.notes(on: object, after: change, .success(answer)))
-            } catch {
-                // What was to be deleted is gone.
-                if change.verb == .delete, error.reason == .notFound { continue }
-                tell(reconciler.notes(on: object, after: change, .failure(error)))
-                return .failed(error)
-            }
+        for step in plan.steps {
+            let failure =
+                step.count == 1
+                ? await carryOut(plan, step.lowerBound, for: object)
+                : await withTaskGroup(of: (Int, APIStatus?).self) { group in
+                    for index in step { group.addTask { (index, await carryOut(plan, index, for: object)) } }
+                    var failures: [Int: APIStatus] = [:]
+                    for await (index, failure) in group { failures[index] = failure }
+                    return step.lazy.compactMap { failures[$0] }.first
+                }
+            if let failure { return .failed(failure) }
         }
         return .carriedOut
+    }
+
+    /// Sends one change; returns why it failed.
+    private func carryOut(_ plan: ReconcilePlan, _ index: Int, for object: JSONObject) async -> APIStatus? {
+        let change = plan.changes[index]
+        do throws(APIStatus) {
+            let answer = try await api.send(change)
+            tell((plan.notes[index].map { [$0] } ?? []) + reconciler.notes(on: object, after: change, .success(answer)))
+        } catch {
+            // What was to be deleted is gone.
+            if change.verb == .delete, error.reason == .notFound { return nil }
+            if error.isNamespaceEnding { return error }
+            tell(reconciler.notes(on: object, after: change, .failure(error)))
+            return error
+        }
+        return nil
     }
 
     private func tell(_ notes: [EventNote]) { for note in notes { events?.tell(note) } }

@@ -42,25 +42,29 @@ package struct KarsAuthConfig: KarsResource {
             .required("controller", \.controller, "Who the controller is to Entra."),
             .defaulted("meshAuthBackend", \.meshAuthBackend, "How agents prove themselves to the mesh."),
             .optional("meshAuthAudience", \.meshAuthAudience, "Audience of tokens for the mesh.") { $0.plainText(1...512) },
-            .collection("downstreamApis", \.downstreamApis, "APIs that tokens are fetched for, by a name of letters and digits.") {
-                $0.with(\.maxProperties, 4).ruled(.init(apiNameRule, message: apiNameMessage))
+            .collection("downstreamApis", \.downstreamApis, "APIs that tokens are fetched for, by a name of letters and digits.")
+            {
+                $0.with(\.maxProperties, 8).ruled(.init(apiNameRule, message: apiNameMessage))
             },
             .collection("foundryRbac", \.foundryRbac, "Roles that each agent gets.") { $0.with(\.maxItems, 32).atomic() },
         ]
-        private static let apiNameRule = "self.all(name, name.matches('^[A-Za-z][A-Za-z0-9]{0,62}$'))"
+        private static let apiNameRule = "self.all(name, name.matches('^[A-Za-z0-9]+$'))"
         private static let apiNameMessage = "names of APIs are letters and digits: they become parts of variables"
 
         /// What a server with this definition would refuse.
         package func faults() -> [ResourceError] {
             var faults = keywordFaults(at: "spec")
-            if controller.credentialMode == .managedIdentityImds, controller.managedIdentityClientId == nil
-                || controller.managedIdentityResourceId == nil
+            if controller.credentialMode == .managedIdentityImds,
+                controller.managedIdentityClientId == nil
+                    || controller.managedIdentityResourceId == nil
             {
                 faults.append(ResourceError("spec.controller", ControllerIdentity.needsIdentity))
             }
             let isName = { (name: String) in
-                name.first?.isASCII == true && name.first?.isLetter == true && name.utf8.count <= 63
-                    && name.unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0)) }
+                !name.isEmpty
+                    && name.unicodeScalars.allSatisfy { scalar in
+                        scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))
+                    }
             }
             if !downstreamApis.keys.allSatisfy(isName) {
                 faults.append(ResourceError("spec.downstreamApis", Self.apiNameMessage))

@@ -51,7 +51,8 @@ extension KarsEval {
         package static let fields: [SchemaField<Result>] = [
             .required("schemaVersion", \.schemaVersion, "Of the report."),
             .required("corpusDigest", \.corpusDigest, "Digest of the cases that were run."),
-            .required("corpusLabel", \.corpusLabel, "Where they came from."), .required("jobName", \.jobName, "Which Job ran them."),
+            .required("corpusLabel", \.corpusLabel, "Where they came from."),
+            .required("jobName", \.jobName, "Which Job ran them."),
             .required("total", \.total, "How many cases there are.") { $0.atLeast(0) },
             .required("passed", \.passed, "How many went as expected.") { $0.atLeast(0) },
             .required("failed", \.failed, "How many did not.") { $0.atLeast(0) },

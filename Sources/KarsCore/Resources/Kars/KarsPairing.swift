@@ -20,8 +20,6 @@ package struct KarsPairing: KarsResource {
         spec: Spec.schema, status: Status.schema)
 
     package struct Spec: SchemaRecord {
-        package enum Isolation: String, SchemaChoice { case standard, enhanced, confidential }
-
         /// Never the secret itself.
         package var tokenHash = ""
         /// RFC 3339; of the invitation and of what it was turned into.
@@ -31,7 +29,7 @@ package struct KarsPairing: KarsResource {
         package var capabilities = ["offload", "handoff"]
         package var displayName: String?
         package var model: String?
-        package var isolation: Isolation?
+        package var isolation: KarsSandbox.Posture.Isolation?
 
         package init() {}
 
@@ -50,7 +48,9 @@ package struct KarsPairing: KarsResource {
                     \.items, StructuralSchema.string.with(\.maxLength, 63).matching("^[a-z][a-z0-9-]*$"))
             },
             .optional("displayName", \.displayName, "For people.") { $0.plainText(1...256) },
-            .optional("model", \.model, "The model that handed-over work uses.") { $0.with(\.minLength, 1).with(\.maxLength, 253) },
+            .optional("model", \.model, "The model that handed-over work uses.") {
+                $0.with(\.minLength, 1).with(\.maxLength, 253)
+            },
             .optional("isolation", \.isolation, "How strictly handed-over work is confined."),
         ]
         package static let rules: [StructuralSchema.Rule] = [

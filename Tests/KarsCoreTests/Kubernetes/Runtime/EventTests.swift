@@ -47,6 +47,18 @@ private func note(_ text: String, reason: String = "Failed", about object: JSONO
         #expect(aggregator.take(note("x"), at: at(31), utc: utc) == expect(32))
     }
 
+    @Test func `the same note about another part of the object is another Event`() {
+        var aggregator = aggregator()
+        for part in ["spec.containers{a}", "spec.containers{b}"] {
+            var note = note("Container started", reason: "Started")
+            note.regarding["fieldPath"] = .string(part)
+            guard case .create = aggregator.take(note, at: start, utc: utc) else {
+                Issue.record("\(part) became no Event")
+                continue
+            }
+        }
+    }
+
     @Test func `after a long silence it is a new Event`() {
         var aggregator = aggregator()
         _ = aggregator.take(note("x"), at: start, utc: utc)
@@ -126,6 +138,20 @@ private func note(_ text: String, reason: String = "Failed", about object: JSONO
             await cluster.wait { $0.objects(.events).first?["series"]?["count"] == 2 }
             #expect(cluster.objects(.events).count == 1)
         }
+    }
+
+    @Test func `the fields of Events are whose the recorder says`() async throws {
+        let cluster = FakeCluster()
+        let recorder = EventRecorder(
+            through: cluster, controller: "kars.azure.com/test", instance: "i", fieldManager: "m", time: ManualClock())
+        try await running(recorder) {
+            recorder.tell(note("x"))
+            recorder.tell(note("x"))
+            await cluster.wait { $0.objects(.events).first?["series"]?["count"] == 2 }
+        }
+        let writes = cluster.requests.filter { $0.verb == .create || $0.verb == .patch(.merge) }
+        #expect(writes.count == 2)
+        #expect(writes.allSatisfy { request in request.query.contains { $0.name == "fieldManager" && $0.value == "m" } })
     }
 
     @Test func `a busy server is asked again, and one that refuses costs the Event only`() async throws {

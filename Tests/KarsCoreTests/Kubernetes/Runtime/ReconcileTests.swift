@@ -144,6 +144,22 @@ private func greeting(_ finalizers: [String] = [], isBeingDeleted: Bool = false)
         #expect(cluster.object(greetings, key)?["status"]?["reason"] == "slow down")
     }
 
+    @Test func `in a namespace that ends nothing is tried again, and nobody is told`() async throws {
+        let cluster = FakeCluster { request in
+            guard case .object(let path) = request.target, path.resource == .configMaps, request.verb == .patch(.apply) else {
+                return nil
+            }
+            var status = APIStatus.forbidden(.configMaps, name: "g", "namespace n is being terminated")
+            status.causes = [.init(reason: "NamespaceTerminating", message: "namespace n is being terminated")]
+            return .refuse(status)
+        }
+        try await created(cluster)
+        let loop = loop(cluster)
+        _ = await loop.reconcile(key)
+        #expect(await loop.reconcile(key) == .done)
+        #expect(cluster.object(greetings, key)?["status"] == nil)
+    }
+
     @Test func `a conflict over the finalizer changes nothing and is tried again`() async throws {
         let cluster = FakeCluster { request in
             request.verb == .patch(.merge) ? .refuse(.conflict(greetings, name: "g")) : nil

@@ -1,4 +1,5 @@
 import KarsCore
+import KarsTesting
 import Testing
 
 @Suite struct `Structural faults` {

@@ -32,13 +32,16 @@ import Testing
     @Test func `no secret is read cluster-wide`() {
         let secrets = Self.rules(of: .clusterRoles).filter { $0.resources.contains("secrets") }
         #expect(secrets.map(\.role) == ["kars-sandbox-manager", "kars-home-manager"])
-        #expect(secrets.allSatisfy { !Self.everywhere.contains($0.role) && !$0.verbs.contains("list") && !$0.verbs.contains("watch") })
+        #expect(
+            secrets.allSatisfy { !Self.everywhere.contains($0.role) && !$0.verbs.contains("list") && !$0.verbs.contains("watch") }
+        )
     }
 
     @Test func `the repair agent reads no secret`() {
         let rules = Self.rules(of: .clusterRoles).filter { ["kars-sre-reader", "kars-sre-action-author"].contains($0.role) }
         #expect(!rules.isEmpty && rules.allSatisfy { !$0.resources.contains("secrets") })
-        #expect(rules.filter { $0.role == "kars-sre-reader" }.allSatisfy { Set($0.verbs).isSubset(of: ["get", "list", "watch"]) })
+        #expect(
+            rules.filter { $0.role == "kars-sre-reader" }.allSatisfy { Set($0.verbs).isSubset(of: ["get", "list", "watch"]) })
     }
 
     @Test func `nothing is granted with a star, and nobody escalates`() {
@@ -75,7 +78,9 @@ import Testing
     }
 
     @Test func `tokens are asked for two accounts only`() {
-        let tokens = (Self.rules(of: .clusterRoles) + Self.rules(of: .roles)).filter { $0.resources.contains("serviceaccounts/token") }
+        let tokens = (Self.rules(of: .clusterRoles) + Self.rules(of: .roles)).filter {
+            $0.resources.contains("serviceaccounts/token")
+        }
         #expect(tokens.map(\.names) == [["kars-sre-granter", "kars-sre-writer"]])
         #expect(tokens.allSatisfy { !$0.isClusterWide })
     }
@@ -98,7 +103,10 @@ import Testing
         let text = YAML.emit(KarsManifests.all(ManifestPart.allCases, config).map { .object($0.object) })
         let mentions = text.split(separator: "\n").filter { $0.contains("kars-system") }
         // Where nothing is ever repaired, and the name of the policy that closes the network.
-        #expect(mentions.allSatisfy { $0.contains("kars-system-default-deny") || $0.contains("kube-node-lease") || $0.contains("kube-public") },
+        #expect(
+            mentions.allSatisfy {
+                $0.contains("kars-system-default-deny") || $0.contains("kube-node-lease") || $0.contains("kube-public")
+            },
             "\(mentions)")
     }
 }

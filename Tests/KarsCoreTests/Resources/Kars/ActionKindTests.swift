@@ -176,7 +176,8 @@ import Testing
     }
 
     @Test func `an expiry that cannot be read never comes into being`() throws {
-        #expect(Self.pairing.served(try merged(Self.invitation, #"{"expiresAt":"2026-13-01"}"#)).map(\.field) == ["spec.expiresAt"])
+        #expect(
+            Self.pairing.served(try merged(Self.invitation, #"{"expiresAt":"2026-13-01"}"#)).map(\.field) == ["spec.expiresAt"])
     }
 
     @Test func `defaults are those of a fresh value`() throws {

@@ -196,7 +196,8 @@ import Testing
         #expect(object["spec"]?["sandbox"]?["writablePaths"] == ["/sandbox", "/tmp"])
     }
 
-    @Test(arguments: manifests.filter { $0.fault == nil })
+    // A quantity may come as a number and is written as text.
+    @Test(arguments: manifests.filter { $0.fault == nil && $0.testDescription != "quantities" })
     func `what was read is written as it was`(manifest: Manifest) throws {
         let (object, _) = Self.serverFaults(manifest)
         let sandbox = try KarsSandbox(reading: object.objectValue ?? [:])

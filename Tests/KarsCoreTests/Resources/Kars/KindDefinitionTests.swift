@@ -27,7 +27,10 @@ import Testing
 
     /// The table at the beginning of the fact sheet.
     @Test(arguments: [
-        ("EgressApproval", "egressapprovals", "eappr", "Namespaced"),
+        ("KarsSandbox", "karssandboxes", "cs", "Namespaced"), ("InferencePolicy", "inferencepolicies", "ip", "Namespaced"),
+        ("ToolPolicy", "toolpolicies", "tp", "Namespaced"), ("McpServer", "mcpservers", "mcp", "Namespaced"),
+        ("KarsMemory", "karsmemories", "cmem", "Namespaced"), ("A2AAgent", "a2aagents", "a2a", "Namespaced"),
+        ("TrustGraph", "trustgraphs", "tg", "Cluster"), ("EgressApproval", "egressapprovals", "eappr", "Namespaced"),
         ("KarsSREAction", "karssreactions", "sreaction", "Namespaced"), ("KarsEval", "karsevals", "ceval", "Namespaced"),
         ("KarsAuthConfig", "karsauthconfigs", "kac", "Cluster"), ("KarsPairing", "karspairings", "cp", "Namespaced"),
     ])
@@ -41,7 +44,8 @@ import Testing
         let kind = KarsKind(
             kind: "Thing", plural: "things", shortName: "th", summary: "A thing.",
             columns: [.phase, .init("Wide", ".spec.a", type: "integer", priority: 1), .age],
-            spec: StructuralSchema(object: ["a": .int64.atLeast(1)], required: ["a"]), status: StructuralSchema(object: ["phase": .string]),
+            spec: StructuralSchema(object: ["a": .int64.atLeast(1)], required: ["a"]),
+            status: StructuralSchema(object: ["phase": .string]),
             rules: [.init("self.metadata.name != 'x'", message: "no x")])
         #expect(
             YAML.emit(.object(kind.manifest.object)) == """

@@ -75,6 +75,8 @@ import Testing
             try tokens.issue(.read("{}"), for: ServiceAccountName(namespace: "golden", name: "absent"), now: Self.now)
         }
         #expect(absent?.message == #"serviceaccounts "absent" not found"#)
+        // As kubectl says it when no uid was named.
+        #expect(throws: Never.self) { try self.issue(#"{"boundObjectRef":{"kind":"Pod","name":"p","uid":""}}"#) }
         let foreign = #expect(throws: APIStatus.self) { try self.issue(#"{"boundObjectRef":{"kind":"Pod","name":"none"}}"#) }
         #expect(foreign?.code == 404)
         shelf.put(Self.pods, Self.pod(account: "other"))
@@ -122,6 +124,35 @@ import Testing
         let user = try tokens.review(token, audiences: [], now: Self.now).user
         #expect(user.extra["authentication.kubernetes.io/node-name"] == ["n"])
         #expect(user.extra["authentication.kubernetes.io/node-uid"] == ["n1"])
+    }
+
+    // MARK: - Remembered signatures
+
+    @Test func `a token seen before is still refused when it has expired or its account is gone`() throws {
+        let token = try issue()
+        #expect(refusal(token) == nil)
+        #expect(refusal(token, at: UTCTime(seconds: Self.now.seconds + 3_601)) != nil)
+        #expect(refusal(token, ["elsewhere"]) != nil)
+        shelf.remove(ServiceAccountTokens.serviceAccounts, namespace: Self.robot.namespace, name: Self.robot.name)
+        #expect(refusal(token) != nil)
+    }
+
+    @Test func `a token that differs in one byte from one seen before is refused`() throws {
+        let token = try issue()
+        #expect(refusal(token) == nil)
+        for place in [0, token.utf8.count / 2, token.utf8.count - 2] {
+            var bytes = Array(token.utf8)
+            bytes[place] = bytes[place] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+            #expect(refusal(String(decoding: bytes, as: UTF8.self)) == .invalid("invalid bearer token"))
+        }
+    }
+
+    @Test func `of remembered tokens the oldest goes first`() throws {
+        let remembered = VerifiedTokens(limit: 2)
+        let claims = ServiceAccountClaims(
+            account: Self.robot, accountUID: "u1", audiences: [], issuer: "", issuedAt: 0, expiresAt: 0, identifier: "")
+        for token in ["a", "b", "a", "c"] { remembered.remember(claims, as: VerifiedTokens.digest(of: token)) }
+        #expect(["a", "b", "c"].map { remembered[VerifiedTokens.digest(of: $0)] != nil } == [false, true, true])
     }
 
     // MARK: - Forgeries

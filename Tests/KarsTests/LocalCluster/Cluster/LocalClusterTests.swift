@@ -8,11 +8,11 @@ import Testing
 @Suite struct `Local cluster` {
     /// A cluster that serves; it ends when `body` returns.
     static func run(
-        in path: String,
+        in path: String, hasNode: Bool = true,
         _ body: @escaping @Sendable (_ record: ClusterDirectory.Record, _ group: EventLoopGroup) async throws -> Void
     ) async throws {
         let directory = ClusterDirectory(path: path)
-        let cluster = try LocalCluster(directory, executable: NetworkRig.executable, log: .silent)
+        let cluster = try LocalCluster(directory, executable: NetworkRig.executable, hasNode: hasNode, log: .silent)
         let (ready, readiness) = AsyncStream.makeStream(of: ClusterDirectory.Record.self)
         let (end, ending) = AsyncStream.makeStream(of: Void.self)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -50,7 +50,8 @@ import Testing
                 let namespaces = try await client.list(.namespaces)
                 #expect(namespaces.items.map(\.name) == ["default", "kube-node-lease", "kube-public", "kube-system"])
                 let roles = try await client.list(AccessRules.clusterRoles)
-                #expect(roles.items.contains { $0.name == "cluster-admin" })
+                let role = try #require(roles.items.first { $0.name == "cluster-admin" })
+                #expect(role.metadata["managedFields"]?[0]?["manager"] == "kube-apiserver")
                 let me = try await client.object(.reviewSelf())
                 #expect(me["status"]?["userInfo"]?["username"] == "kubernetes-admin")
                 #expect(me["status"]?["userInfo"]?["groups"] == ["system:masters", "system:authenticated"])
@@ -148,6 +149,69 @@ import Testing
                 let gone = await #expect(throws: APIStatus.self) { try await robot.list(.configMaps, namespace: "default") }
                 #expect(gone?.code == 401)
                 await robot.close()
+                await admin.close()
+            }
+        }
+    }
+
+    /// Records `pod-log-unscheduled` and `pod-list`.
+    @Test func `without a node pods stay as they were made, and have nothing to show`() async throws {
+        try await withTemporaryDirectory { path in
+            try await Self.run(in: path, hasNode: false) { record, group in
+                let admin = try Self.administrator(record, path, group)
+                _ = try await admin.send(
+                    .create(
+                        .replicaSets,
+                        .read(
+                            #"""
+                            {"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"r","namespace":"kube-system"},
+                            "spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
+                            "spec":{"containers":[{"name":"c","image":"i"}]}}}}
+                            """#)))
+                let sets = Informer(.replicaSets, namespace: "kube-system", of: admin, time: admin.time)
+                let changes = Watched(0)
+                sets.addHandler { _ in changes.change { $0 += 1 } }
+                let watching = Task { await sets.run() }
+                await changes.wait { _ in sets.all.first?["status"]?["replicas"] == 1 }
+                watching.cancel()
+                let pod = try #require(try await admin.list(.pods, namespace: "kube-system").items.first)
+                #expect(pod["status"]?["conditions"] == nil)
+                let log = try await admin.open(.log(namespace: "kube-system", pod: pod.name))
+                #expect(try await log.next() == nil)
+                let refusal = await #expect(throws: APIStatus.self) {
+                    try await admin.open(.log(namespace: "kube-system", pod: pod.name, LogOptions(container: "other")))
+                }
+                #expect(refusal?.message == "container other is not valid for pod \(pod.name)")
+                let exec = await #expect(throws: APIStatus.self) {
+                    try await admin.run(.exec(namespace: "kube-system", pod: pod.name, command: ["true"], StreamOptions()))
+                }
+                #expect(exec?.message == "pod \(pod.name) does not have a host assigned")
+                await admin.close()
+            }
+        }
+    }
+
+    /// Records `token-request`, `ssar` and `ssrr`.
+    @Test func `what is asked of reviews and for tokens is the asker's`() async throws {
+        try await withTemporaryDirectory { path in
+            try await Self.run(in: path, hasNode: false) { record, group in
+                let admin = try Self.administrator(record, path, group)
+                _ = try await admin.send(
+                    .create(.serviceAccounts, .read(#"{"metadata":{"name":"robot","namespace":"default"}}"#)))
+                let token = try await admin.object(
+                    .token(namespace: "default", serviceAccount: "robot", expirationSeconds: 600))
+                let owned = token.metadata["managedFields"]?[0]
+                #expect(owned?["subresource"] == "token" && owned?["manager"] == "kars")
+                #expect(owned?["fieldsV1"]?["f:spec"]?["f:expirationSeconds"] == [:])
+                func review(_ resource: String, _ spec: JSON) async throws -> JSONObject {
+                    let reviews = GroupVersionResource(group: "authorization.k8s.io", version: "v1", resource: resource)
+                    return try await admin.object(.create(reviews, ["spec": spec]))
+                }
+                let access = try await review(
+                    "selfsubjectaccessreviews", ["resourceAttributes": ["verb": "get", "resource": "pods"]])
+                #expect(access.metadata["managedFields"]?[0]?["fieldsV1"]?["f:spec"] != nil)
+                let rules = try await review("selfsubjectrulesreviews", ["namespace": "default"])
+                #expect(rules.metadata["managedFields"] == nil)
                 await admin.close()
             }
         }

@@ -1,28 +1,15 @@
 import KarsCore
+import KarsTesting
 
 /// States that objects went through on a real cluster: `Vectors/controllers.jsonl`.
 struct ControllerRecord {
     let states: [JSONObject]
 
-    static let all: [String: ControllerRecord] = {
-        let path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        do {
-            let bytes = try Files.read("/\(path)/Vectors/controllers.jsonl", upTo: 1 << 20)
-            let records = try bytes.split(separator: UInt8(ascii: "\n")).map { line in
-                let json = try JSON(parsing: Array(line))
-                let states = (json["states"]?.arrayValue ?? []).compactMap(\.objectValue)
-                return (json["id"]?.stringValue ?? "", ControllerRecord(states: states))
-            }
-            return Dictionary(uniqueKeysWithValues: records)
-        } catch {
-            fatalError("the recordings cannot be read: \(error)")
-        }
-    }()
-
-    static subscript(_ id: String) -> ControllerRecord {
-        guard let record = all[id] else { fatalError("no recording is named \(id)") }
-        return record
+    private static let file = RecordedFile("controllers.jsonl") { json in
+        ControllerRecord(states: (json["states"]?.arrayValue ?? []).compactMap(\.objectValue))
     }
+
+    static subscript(_ id: String) -> ControllerRecord { file[id] }
 
     private static let times: Set = [
         "lastTransitionTime", "lastUpdateTime", "lastProbeTime", "startTime", "completionTime", "creationTimestamp",

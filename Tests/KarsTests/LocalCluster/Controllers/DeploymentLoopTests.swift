@@ -52,6 +52,41 @@ private func isComplete(_ replicas: Int, generation: Int) -> @Sendable (JSONObje
         }
     }
 
+    /// Record `deploy-get`: beside its author only the controller owns fields, and those as a part of the status.
+    @Test func `the revision is written with the status`() async throws {
+        try await ControllerFixture.run { (cluster) async throws in
+            try await cluster.create(.deployments, deployment())
+            try await cluster.wait(for: .deployments, named: "d", until: isComplete(2, generation: 1))
+            // What watches keep has no owners of fields.
+            let done = try await cluster.api.object(.get(.deployments, namespace: "default", name: "d"))
+            let entries = done.metadata["managedFields"]?.arrayValue ?? []
+            #expect(entries.map { $0["subresource"] } == [nil, "status"])
+            #expect(entries.last?["manager"] == "kube-controller-manager")
+            #expect(
+                entries.last?["fieldsV1"]?["f:metadata"]?["f:annotations"]?["f:deployment.kubernetes.io/revision"] == [:])
+        }
+    }
+
+    @Test func `older kinds take annotations with their status, newer ones do not`() async throws {
+        try await ControllerFixture.run { (cluster) async throws in
+            let mark: JSON = ["metadata": ["annotations": ["a": "b"]], "status": ["observedGeneration": 1]]
+            try await cluster.create(.deployments, deployment(replicas: 0))
+            try await cluster.wait(for: .deployments, named: "d", until: isComplete(0, generation: 1))
+            let old = try await cluster.patch(.deployments, "d", mark, subresource: "status")
+            #expect(old.annotations["a"] == "b")
+            let definition = #"""
+                {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"ws.example.com"},
+                 "spec":{"group":"example.com","scope":"Namespaced","names":{"plural":"ws","kind":"W"},
+                 "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}
+                """#
+            let definitions = CustomResourceDefinitionKind.resource.description.resource
+            try await cluster.create(definitions, definition)
+            let new = try await cluster.patch(
+                definitions, "ws.example.com", mark, namespace: nil, subresource: "status")
+            #expect(new.annotations.isEmpty)
+        }
+    }
+
     @Test func `scaling tells people`() async throws {
         try await ControllerFixture.run { (cluster) async throws in
             try await cluster.create(.deployments, deployment(replicas: 1))

@@ -25,6 +25,16 @@ import Testing
         return OwnedReplicaSet(object)
     }
 
+    @Test func `of two that were made in one second the earlier revision is the older`() {
+        func set(_ name: String, revision: Int, created: Int) -> OwnedReplicaSet {
+            var object = self.set(name, 1, created: created).object
+            object.metadata["annotations"] = [OwnedReplicaSet.revisionAnnotation: .string(String(revision))]
+            return OwnedReplicaSet(object)
+        }
+        let sets = [set("c", revision: 1, created: 1), set("b", revision: 10, created: 0), set("a", revision: 2, created: 1)]
+        #expect(sets.sorted(by: OwnedReplicaSet.isOlder).map(\.object.name) == ["b", "c", "a"])
+    }
+
     @Test(
         arguments: [
             (10, "25%", "25%", 13, 8), (2, "25%", "25%", 3, 2), (1, "25%", "25%", 2, 1), (4, 1, 0, 5, 4), (4, 0, 1, 4, 3),

@@ -60,6 +60,22 @@ import Testing
         #expect(whole.hasSuffix(": " + (time ?? "none")))
     }
 
+    /// Record `lease-bad-time`: what the patch went through is in order, and the rest as it was.
+    @Test func `a patched object that cannot be read is shown as Go would write it`() throws {
+        let object = try #require(
+            try JSON(
+                parsing:
+                    #"{"spec":{"renewTime":"yesterday","holderIdentity":"a"},"metadata":{"name":"l","labels":{"b":"","a":""}},"kind":"Lease"}"#
+            ).objectValue)
+        let refusal = #expect(throws: APIStatus.self) {
+            try ObjectDecoder(resource: LeaseKind.resource, validation: .ignore)
+                .decode(patched: object, by: ["spec": ["renewTime": "yesterday"]])
+        }
+        let shown =
+            #"{"kind":"Lease","metadata":{"name":"l","labels":{"b":"","a":""}},"spec":{"holderIdentity":"a","renewTime":"yesterday"}}"#
+        #expect(refusal?.message.contains(JSON.string(shown).description) == true, "\(refusal?.message ?? "")")
+    }
+
     @Test(arguments: [
         ("2030-01-01", "cannot parse \"\" as \"T\""), ("2030-13-01T00:00:00Z", "month out of range"),
         ("2030-02-30T00:00:00Z", "day out of range"), ("2030-01-01T24:00:00Z", "hour out of range"),

@@ -1,4 +1,5 @@
 import KarsCore
+import KarsTesting
 
 @testable import Kars
 
@@ -9,29 +10,14 @@ struct KindRecord {
     let status: Int
     let answer: JSON
 
-    static let all: [String: KindRecord] = {
-        let path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        do {
-            let bytes = try Files.read("/\(path)/Vectors/kinds.jsonl", upTo: 1 << 20)
-            let records = try bytes.split(separator: UInt8(ascii: "\n")).map { line in
-                let json = try JSON(parsing: Array(line))
-                return (
-                    json["id"]?.stringValue ?? "",
-                    KindRecord(
-                        path: json["path"]?.stringValue ?? "", sent: json["sent"]?.objectValue ?? JSONObject(),
-                        status: json["status"]?.intValue ?? 0, answer: json["answer"] ?? .null)
-                )
-            }
-            return Dictionary(uniqueKeysWithValues: records)
-        } catch {
-            fatalError("the recordings cannot be read: \(error)")
-        }
-    }()
-
-    static subscript(_ id: String) -> KindRecord {
-        guard let record = all[id] else { fatalError("no recording is named \(id)") }
-        return record
+    private static let file = RecordedFile("kinds.jsonl") { json in
+        KindRecord(
+            path: json["path"]?.stringValue ?? "", sent: json["sent"]?.objectValue ?? JSONObject(),
+            status: json["status"]?.intValue ?? 0, answer: json["answer"] ?? .null)
     }
+
+    static var all: [String: KindRecord] { file.records }
+    static subscript(_ id: String) -> KindRecord { file[id] }
 
     var object: JSONObject { answer.objectValue ?? JSONObject() }
 
@@ -48,12 +34,6 @@ struct KindRecord {
     static func served(_ object: JSONObject) -> ServedResource? {
         let kind = GroupVersionKind(of: object)
         return BuiltInKinds.all.first { $0.description.groupVersionKind == kind }
-    }
-}
-
-extension FieldError {
-    var cause: APIStatus.Cause {
-        APIStatus.Cause(reason: kind.rawValue, message: message, field: field.isEmpty ? "<nil>" : field)
     }
 }
 

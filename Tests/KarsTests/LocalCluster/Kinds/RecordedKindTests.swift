@@ -1,4 +1,5 @@
 import KarsCore
+import KarsTesting
 import Testing
 
 @testable import Kars

@@ -29,7 +29,7 @@ import Testing
 
     @Test func `an address is taken only if it is free and within`() throws {
         var random = SystemRandomNumberGenerator()
-        let other = try Self.service(["clusterIP": "10.96.0.3", "ports": [["port": 80]]])
+        let other = try Self.service(["clusterIP": "10.96.0.3", "clusterIPs": ["10.96.0.3"], "ports": [["port": 80]]])
         for (address, word) in [
             ("10.96.0.3", "already allocated"), ("10.97.0.1", "not in the valid range"), ("10.96.0.7", "not in the valid range"),
         ] {
@@ -38,6 +38,16 @@ import Testing
             let faults = allocation.assign(to: &service, using: &random)
             #expect(faults.count == 1 && faults[0].detail.contains(word))
         }
+    }
+
+    /// Record `svc-headless`: who asks by the older field does not own the newer one.
+    @Test func `the list of addresses follows from the one that was asked for, once it is given`() throws {
+        var random = SystemRandomNumberGenerator()
+        var service = try Self.service(["clusterIP": "None", "ports": [["port": 80]]])
+        #expect(service["spec"]?["clusterIPs"] == nil)
+        var allocation = ServiceAllocation(network: Self.network, services: [])
+        #expect(allocation.assign(to: &service, using: &random) == [])
+        #expect(service["spec"]?["clusterIPs"] == ["None"])
     }
 
     @Test func `node ports are given to those who want them`() throws {

@@ -176,7 +176,7 @@ import Musl
                 """
             let words = CStrings(["python3", "-c", script]), environment = CStrings(["PATH=\(Programs.path)"])
             let process = kars_spawn(
-                "/usr/bin/python3", words.pointers, environment.pointers, [null, output, output, null, null])
+                "/usr/bin/python3", words.pointers, environment.pointers, [null, output, output, null, null], 5)
             var status: Int32 = 0
             while waitpid(process, &status, 0) < 0, errno == EINTR {}
             lseek(output, 0, SEEK_SET)

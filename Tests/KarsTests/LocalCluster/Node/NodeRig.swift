@@ -35,11 +35,13 @@ struct NodeRig: Sendable {
     }
 
     static func run(
-        machine: PodMachine.Config = PodMachine.Config(), isNetworked: Bool = false,
+        machine: PodMachine.Config = PodMachine.Config(), isNetworked: Bool = false, below subdirectory: String = "",
         change: @escaping (inout APIServerParts) -> Void = { _ in },
         _ body: (NodeRig) async throws -> Void
     ) async throws {
-        try await withTemporaryDirectory { directory in
+        try await withTemporaryDirectory { base in
+            let directory = base + subdirectory
+            try Files.createDirectories(directory, mode: 0o700)
             let late = LateNode()
             try await APIServerFixture.run(
                 change: { parts in
@@ -71,7 +73,7 @@ struct NodeRig: Sendable {
         let node = try NodeAgent(
             client: client, group: APIServerFixture.group, nodeName: Self.nodeName, directory: directory,
             executable: BuiltProduct.kars, network: network, machine: machine, log: .silent)
-        late.subresources.withLock { $0 = node.subresources }
+        late.subresources.withLock { $0 = node.serving.subresources }
         // Bridges to what is stopped from within `body`.
         let running = Task { [network, client] in
             guard let network else { return try await node.run() }
@@ -100,9 +102,9 @@ struct NodeRig: Sendable {
     /// Nothing of a test may go on.
     private func endEverything() async {
         for uid in (try? Files.entries(of: "\(directory)/pods")) ?? [] {
-            try? await LocalPod(directory: "\(directory)/pods/\(uid)", executable: BuiltProduct.kars).stop(grace: .zero)
+            _ = try? await LocalPod(directory: "\(directory)/pods/\(uid)", executable: BuiltProduct.kars).stop(grace: .zero)
         }
-        if let memory = try? NodeMemory.open(for: directory) { try? Files.remove(memory) }
+        if let memory = try? NodeMemory.open(for: directory) { _ = try? Files.remove(memory) }
     }
 
     // MARK: - Pods

@@ -30,8 +30,9 @@ import Musl
         }
     }
 
+    // Below a directory whose sockets have paths longer than a socket's address.
     @Test func `a node that comes back finds its pods, and ends what nobody wants any more`() async throws {
-        try await NodeRig.run { rig in
+        try await NodeRig.run(below: "/" + String(repeating: "long", count: 20)) { rig in
             try await rig.create("stays", #"{"containers":[{"name":"c",\#(Self.shell),"echo begun; exec sleep 1000"]}]}"#)
             try await rig.create("goes", #"{"containers":[{"name":"c",\#(Self.shell),"exec sleep 1000"]}]}"#)
             let stays = try #require(try await rig.life(of: "stays") { $0.isReady }.last)
@@ -132,6 +133,19 @@ import Musl
             let copied = try await cat.collect()
             #expect(copied.stdout == long && copied.exit == .code(0))
 
+            // As on any node it is a pipe: read as it comes, and opened by name.
+            let count = try await rig.client.run(
+                .exec(namespace: "default", pod: "box", command: ["wc", "-c", "/dev/stdin"], StreamOptions(stdin: true)))
+            for _ in 0..<20 { try await count.write(long) }
+            try await count.endInput()
+            #expect(String(decoding: try await count.collect().stdout, as: UTF8.self) == "4000000 /dev/stdin\n")
+            // A command that reads nothing holds nobody up.
+            let deaf = try await rig.client.run(
+                .exec(namespace: "default", pod: "box", command: ["true"], StreamOptions(stdin: true)))
+            // It may have gone already, with the connection.
+            for _ in 0..<20 { try? await deaf.write(long) }
+            #expect(try await deaf.collect().exit == .code(0))
+
             let shell = try await rig.client.run(
                 .exec(namespace: "default", pod: "box", command: ["sh"], StreamOptions(stdin: true, tty: true)))
             try await shell.resize(width: 77, height: 33)
@@ -142,6 +156,8 @@ import Musl
 
             let answer = try await rig.fixture.call(.get, "\(NodeRig.pods)/box/exec?command=true")
             #expect(answer.status == 400 && answer.message == "Upgrade request required")
+            let other = try await rig.fixture.call(.post, "\(NodeRig.pods)/box/exec?command=true&container=nope")
+            #expect(other.status == 400 && other.message == "container nope is not valid for pod box")
             await #expect(throws: APIStatus.self) { try await rig.exec("box", ["true"], container: "nope") }
             await #expect(throws: APIStatus.self) { try await rig.exec("absent", ["true"]) }
             let none = try await rig.exec("box", ["/nope"])

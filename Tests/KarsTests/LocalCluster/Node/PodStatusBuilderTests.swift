@@ -124,6 +124,26 @@ import Testing
         #expect(orphaned.next(at: script.now).actions == [.start("i", run: 1)])
     }
 
+    @Test func `a supervisor that was just coming up is ended with its pod`() throws {
+        let script = try PodMachineScript(#"{"containers":[{"name":"c"}]}"#)
+        var object = script.machine.pod.object
+        object.metadata["deletionTimestamp"] = .string(script.utc.rfc3339)
+        object.metadata["deletionGracePeriodSeconds"] = 2
+        func restored(_ report: SandboxReport?) -> PodMachine {
+            var machine = PodMachine(NodePod(object))
+            machine.restore(from: [:], report: report, at: script.now, utc: script.utc)
+            machine.update(NodePod(object), at: script.now)
+            return machine
+        }
+        var machine = restored(SandboxReport(mayStart: false, startedAt: script.utc))
+        #expect(machine.next(at: script.now).actions == [.endPlace])
+        machine.placeEnded()
+        #expect(machine.next(at: script.now).actions == [.remove])
+        // Nothing was there yet.
+        var fresh = restored(nil)
+        #expect(fresh.next(at: script.now).actions == [.remove])
+    }
+
     @Test func `a pod that had ended stays so`() throws {
         var script = try PodMachineScript(#"{"restartPolicy":"Never","containers":[{"name":"c"}]}"#)
         _ = script.comeUp()

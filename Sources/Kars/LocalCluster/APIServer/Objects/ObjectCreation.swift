@@ -149,9 +149,20 @@ enum Identifier {
         var random = SystemRandomNumberGenerator()
         let high = random.next() & ~0xf000 | 0x4000
         let low = random.next() & ~(3 << 62) | 2 << 62
-        let digits = [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) } }
-        let hex = Array(Hex.encode(digits))
-        return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(hex[$0]) }.joined(separator: "-")
+        return String(unsafeUninitializedCapacity: 36) { text in
+            var place = 0
+            for digit in 0..<32 {
+                if [8, 12, 16, 20].contains(digit) {
+                    text[place] = UInt8(ascii: "-")
+                    place += 1
+                }
+                let word = digit < 16 ? high : low
+                let value = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digit % 16)) & 0xf)
+                text[place] = value + (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+                place += 1
+            }
+            return place
+        }
     }
 
     /// `prefix` and five letters or digits that make no words and cannot be confused (apimachinery `names`).

@@ -42,26 +42,35 @@ struct ObjectDecoder: Sendable {
         return decoded.result
     }
 
-    /// From the outcome of a patch, with the text of that outcome for the messages.
-    func decode(patched object: JSONObject) throws(APIStatus) -> Decoded {
+    /// From the outcome of a patch, with the text of that outcome for the messages; `patch` is a merge patch or nil.
+    func decode(patched object: JSONObject, by patch: JSON? = nil) throws(APIStatus) -> Decoded {
         var decoded: (result: Decoded, strictFaults: [String])
         do throws(APIStatus) { decoded = try decode(object, duplicates: []) } catch {
             guard !resource.isCustom, let reason = unprefixed(error.message) else { throw error }
-            throw Self.unfit(object, reason)
+            throw Self.unfit(object, patch, reason)
         }
         guard validation != .strict || decoded.strictFaults.isEmpty else {
-            throw Self.unfit(object, "strict decoding error: \(decoded.strictFaults.joined(separator: ", "))")
+            throw Self.unfit(object, patch, "strict decoding error: \(decoded.strictFaults.joined(separator: ", "))")
         }
         if validation == .warn { decoded.result.warnings = decoded.strictFaults }
         return decoded.result
     }
 
     /// A patched object that cannot be read; the real server names neither its kind nor its name.
-    private static func unfit(_ object: JSONObject, _ reason: String) -> APIStatus {
-        // A patched document has its members in order.
-        let members = JSONObject(object.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 })
-        let text = String(decoding: JSON.object(members).encoded(), as: UTF8.self)
+    private static func unfit(_ object: JSONObject, _ patch: JSON?, _ reason: String) -> APIStatus {
+        let text = String(decoding: JSON.object(sorted(object, along: patch ?? [:])).encoded(), as: UTF8.self)
         return .invalid(group: "", kind: "", name: "", [.invalid("patch", .string(text), reason)])
+    }
+
+    /// Objects that a patch has been into have their members in order.
+    private static func sorted(_ object: JSONObject, along patch: JSON) -> JSONObject {
+        JSONObject(
+            object.sorted { $0.key < $1.key }.map { key, value in
+                guard case .object(let inner) = value, let further = patch[key], further.objectValue != nil else {
+                    return (key, value)
+                }
+                return (key, .object(sorted(inner, along: further)))
+            })
     }
 
     private func decode(_ sent: JSONObject, duplicates: [String]) throws(APIStatus) -> (result: Decoded, strictFaults: [String]) {

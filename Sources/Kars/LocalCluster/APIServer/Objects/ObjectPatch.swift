@@ -23,7 +23,7 @@ extension ObjectRequest {
         ) { (old) throws(APIStatus) in
             let outcome = try patched(JSON.object(old ?? JSONObject()), by: patch, type)
             guard case .object(let object) = outcome else { throw .unprocessable() }
-            let decoded = try decoder.decode(patched: object)
+            let decoded = try decoder.decode(patched: object, by: type == .mergePatch ? patch : nil)
             return DesiredState(object: decoded.object, warnings: decoded.warnings)
         }
     }

@@ -131,7 +131,11 @@ extension ObjectRequest {
         case let subresource?:
             let sent = new
             new = old
-            new.metadata["managedFields"] = sent.metadata["managedFields"]
+            if subresource == "status", resource.strategy.statusCarriesMetadata {
+                new.metadata = sent.metadata
+            } else {
+                new.metadata["managedFields"] = sent.metadata["managedFields"]
+            }
             if subresource == "finalize" {
                 new["spec", default: .object(JSONObject())].setMember("finalizers", sent["spec"]?["finalizers"] ?? [])
             } else {

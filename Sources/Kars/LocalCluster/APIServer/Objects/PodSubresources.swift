@@ -62,8 +62,7 @@ extension ObjectRequest {
         var conditions = (pod["status"]?["conditions"]?.arrayValue ?? []).filter { $0["type"] != "PodScheduled" }
         conditions.append(
             [
-                "type": "PodScheduled", "observedGeneration": pod.metadata["generation"] ?? 1, "status": "True",
-                "lastProbeTime": .null, "lastTransitionTime": .string(info.now.rfc3339),
+                "type": "PodScheduled", "status": "True", "lastProbeTime": .null, "lastTransitionTime": .string(info.now.rfc3339),
             ])
         bound["status", default: .object(JSONObject())].setMember("conditions", .array(conditions))
         return bound

@@ -150,7 +150,7 @@ final class APIServer: HTTPHandler, Sendable {
             manager: options.fieldManager ?? WriteParameters.manager(from: request.userAgent), schema: request.resource.schema,
             now: info.now)
         var answer = try await virtual.create(object, info)
-        answer.metadata["managedFields"] = object.metadata["managedFields"]
+        if virtual.keepsQuestion { answer.metadata["managedFields"] = object.metadata["managedFields"] }
         try await exchange.answer(
             APIAnswer(status: 201, .object(ServedObject(answer, request.resource)), warnings: decoded.warnings))
     }

@@ -146,6 +146,7 @@ struct DeploymentRound: Sendable {
         markDeployment(revision: revision)
     }
 
+    /// As a part of its status: what people own of the Deployment stays theirs alone.
     private mutating func markDeployment(revision: Int) {
         guard deployment.annotations[OwnedReplicaSet.revisionAnnotation] != String(revision) else { return }
         let patch: JSON = [
@@ -156,7 +157,7 @@ struct DeploymentRound: Sendable {
         ]
         plan.changes.append(
             .patch(
-                .merge, .deployments, namespace: deployment.namespace, name: deployment.name, patch,
+                .merge, .deployments, namespace: deployment.namespace, name: deployment.name, subresource: "status", patch,
                 ControllerManager.writeOptions))
     }
 

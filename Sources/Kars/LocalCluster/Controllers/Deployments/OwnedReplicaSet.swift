@@ -35,8 +35,10 @@ struct OwnedReplicaSet: Sendable, Equatable {
 
     private func number(_ annotation: String) -> Int? { object.annotations[annotation].flatMap { Int($0) } }
 
-    /// The older first; names tell those of one second apart.
-    static func isOlder(_ a: Self, _ b: Self) -> Bool { (a.created, a.object.name) < (b.created, b.object.name) }
+    /// The older first; revisions tell those of one second apart.
+    static func isOlder(_ a: Self, _ b: Self) -> Bool {
+        (a.created, a.revision, a.object.name) < (b.created, b.revision, b.object.name)
+    }
 
     // MARK: - What a Deployment writes on it
 

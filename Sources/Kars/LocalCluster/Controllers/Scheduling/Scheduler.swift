@@ -3,13 +3,16 @@ import KarsCore
 /// Finds a node for each pod that has none.
 struct Scheduler: Sendable {
     static let name = "default-scheduler"
+    /// Who owns the fields that it writes.
+    static let fieldManager = "kube-scheduler"
 
     private let loop: RoundLoop<ObjectKey>
     private let events: EventRecorder
 
     init(_ informers: SharedInformers, log: Log) {
         let events = EventRecorder(
-            through: informers.api, controller: Self.name, instance: "\(Self.name)-local", time: informers.time, log: log)
+            through: informers.api, controller: Self.name, instance: "\(Self.name)-local", fieldManager: Self.fieldManager,
+            time: informers.time, log: log)
         self.events = events
         let rounds = SchedulerRounds(api: informers.api, time: informers.time, events: events)
         // One at a time: each sees where the one before was put.
@@ -98,7 +101,7 @@ private struct SchedulerRounds: Sendable {
         _ = try await api.send(
             .patch(
                 .strategicMerge, .pods, namespace: pod.namespace, name: pod.name, subresource: "status", patch,
-                WriteOptions(fieldManager: "kube-scheduler")))
+                WriteOptions(fieldManager: Scheduler.fieldManager)))
         if withEvent {
             events.tell(EventNote(.warning, about: pod, reason: "FailedScheduling", action: "Scheduling", message))
         }

@@ -18,6 +18,7 @@ struct ValidatingAdmissionPolicyKind: BuiltInKind {
 
     let type = AdmissionPolicyTypes.policy
     let hasStatus = true
+    let statusCarriesMetadata = false
     let countsGenerations = true
 
     func complete(_ object: inout JSONObject) {

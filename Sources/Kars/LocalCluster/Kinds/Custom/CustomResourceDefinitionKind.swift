@@ -10,6 +10,7 @@ struct CustomResourceDefinitionKind: BuiltInKind {
 
     let type = DefinitionTypes.definition
     let hasStatus = true
+    let statusCarriesMetadata = false
     let countsGenerations = true
 
     func complete(_ object: inout JSONObject) {

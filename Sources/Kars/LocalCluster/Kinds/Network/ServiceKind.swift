@@ -29,7 +29,6 @@ struct ServiceKind: BuiltInKind {
             if spec["sessionAffinity"] == "ClientIP", spec["sessionAffinityConfig"]?["clientIP"]?["timeoutSeconds"] == nil {
                 spec["sessionAffinityConfig"] = ["clientIP": ["timeoutSeconds": 10_800]]
             }
-            if spec["clusterIPs"] == nil, let address = spec["clusterIP"] { spec["clusterIPs"] = [address] }
             let type = spec["type"]?.stringValue ?? ""
             if type == "NodePort" || type == "LoadBalancer" { spec.setDefault("externalTrafficPolicy", "Cluster") }
             if type != "ExternalName" { spec.setDefault("internalTrafficPolicy", "Cluster") }

@@ -34,7 +34,18 @@ struct PodKind: BuiltInKind {
     }
 
     func initialStatus(of object: JSONObject) -> JSON {
-        ["phase": "Pending", "qosClass": .string(QualityOfService.of(object["spec"]))]
+        var status: JSONObject = ["phase": "Pending"]
+        if object["spec"]?["schedulingGates"]?.arrayValue?.isEmpty == false {
+            status["conditions"] = [
+                [
+                    "type": "PodScheduled", "status": "False", "lastProbeTime": .null,
+                    "lastTransitionTime": object.metadata["creationTimestamp"] ?? .null, "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates",
+                ]
+            ]
+        }
+        status["qosClass"] = .string(QualityOfService.of(object["spec"]))
+        return .object(status)
     }
 
     func faults(in object: JSONObject) -> [FieldError] { PodRules.specFaults(object["spec"], at: "spec") }

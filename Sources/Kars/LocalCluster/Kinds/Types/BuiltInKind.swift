@@ -27,6 +27,7 @@ protocol BuiltInKind: ResourceStrategy {
 extension BuiltInKind {
     var hasStatus: Bool { false }
     var countsGenerations: Bool { false }
+    var statusCarriesMetadata: Bool { true }
 
     func complete(_ object: inout JSONObject) {}
     func initialStatus(of object: JSONObject) -> JSON { [:] }
@@ -48,13 +49,15 @@ extension BuiltInKind {
     }
 
     func prepareForUpdate(_ object: inout JSONObject, from old: JSONObject, _ request: RequestInfo) {
+        // A binding is not a change of what is wanted, and brings the condition that tells of it.
+        if request.subresource == "binding" { return }
         if request.subresource == "status" {
             let new = object
             object = old
             object["status"] = new["status"]
             object.metadata = new.metadata
             object.metadata["ownerReferences"] = old.metadata["ownerReferences"]
-        } else if hasStatus, request.subresource != "binding" {
+        } else if hasStatus {
             object["status"] = old["status"]
         }
         Generation.carry(from: old, to: &object, ignoring: countsGenerations ? ["metadata", "status"] : nil)

@@ -16,6 +16,7 @@ extension PodMachine {
             stage = .down
             return
         }
+        hasTriedPlace = report != nil
         guard let report, report.mayStart else {
             let hasRun = pod.allContainers.contains { lives[$0.name]?.containerID != nil }
             if hasRun {

@@ -66,7 +66,8 @@ struct PodMachine: Sendable {
     private var deadline: Instant?
     private var hasAskedForRemoval = false
     private var hasForgotten = false
-    private var hasTriedPlace = false
+    /// A part of the place may be there.
+    var hasTriedPlace = false
 
     init(_ pod: NodePod, config: Config = Config()) {
         self.pod = pod

@@ -45,23 +45,25 @@ struct ExecConversation: Sendable {
             try StageError.check(kars_pipe(&ends), "pipe")
             pipes.append(ends)
         }
-        let (own, theirs) = try ByteStream.socketPair()
-        let input = try await ByteStream.adopt(own, on: loop)
-        let given = [theirs, pipes[0][1], pipes[1][1]], request = request, directory = local.directory
+        let input = try CommandInput()
+        let given = [input.commandEnd, pipes[0][1], pipes[1][1]], request = request, directory = local.directory
         let control = try await LocalPod.blocking {
             guard let socket = LocalPod.connectedSocket(in: directory) else {
                 throw LocalPodError(.notRunning, "the pod does not run")
             }
-            defer { for descriptor in given { close(descriptor) } }
             do { try LocalPod.send(.object(request), to: socket, with: given) } catch {
                 close(socket)
                 throw error
             }
             return socket
         }
-        (pipes[0][1], pipes[1][1]) = (-1, -1)
+        input.handedOver()
+        for index in pipes.indices {
+            close(pipes[index][1])
+            pipes[index][1] = -1
+        }
         let lines = JSONLineStream(try await ByteStream.adopt(control, on: loop), maxLineBytes: 1 << 16)
-        if !hasInput { await input.close() }
+        if !hasInput { input.end() }
         let out = pipes[0][0], err = pipes[1][0]
         await withDiscardingTaskGroup { group in
             group.addTask { await self.passInput(to: input) { await lines.close() } }
@@ -71,7 +73,7 @@ struct ExecConversation: Sendable {
             _ = await (first, second)
             await channel.finish(exit)
             await lines.close()
-            await input.close()
+            input.free()
             group.cancelAll()
         }
     }
@@ -113,15 +115,15 @@ struct ExecConversation: Sendable {
     }
 
     /// What the client sends, until it leaves; then `gone`.
-    private func passInput(to input: ByteStream, gone: () async -> Void) async {
+    private func passInput(to input: CommandInput, gone: () async -> Void) async {
         do {
             while let message = try await channel.socket.receive() {
                 guard case .binary(let bytes) = message, let part = ChannelMessage(parsing: bytes, channel.version) else { break }
                 switch part {
                 case .data(ChannelMessage.stdin, let bytes) where hasInput && !bytes.isEmpty:
                     // A command that reads no more takes nothing; the rest of its life does not depend on it.
-                    try? await input.write(bytes)
-                case .end(ChannelMessage.stdin): await input.shutdownWrite()
+                    try await threads.run { input.write(bytes) }
+                case .end(ChannelMessage.stdin): input.end()
                 case .data, .end: break
                 }
             }

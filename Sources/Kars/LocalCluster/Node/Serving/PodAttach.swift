@@ -12,7 +12,6 @@ struct PodAttach: SubresourceHandler {
 
     func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
         let query = QueryItems(request.head.query)
-        guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         let worker = try await pods.worker(info)
         let container = try await worker.container(named: query.text("container"))
         guard await worker.isRunning(container.name) else {
@@ -21,6 +20,7 @@ struct PodAttach: SubresourceHandler {
         guard query.flag("stdin") != true else {
             throw APIStatus.badRequest("container \(container.name) has no standard input: this node keeps none open; use exec")
         }
+        guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         var wanted = try LogRequest(QueryItems(nil as String?), now: info.now)
         wanted.container = container.name
         let target = try await worker.log(of: wanted)

@@ -17,7 +17,6 @@ struct PodExec: SubresourceHandler {
 
     func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
         let query = QueryItems(request.head.query)
-        guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         let command = query.all("command")
         guard !command.isEmpty else { throw APIStatus.badRequest("you must specify at least 1 command for the container") }
         let worker = try await pods.worker(info)
@@ -25,6 +24,9 @@ struct PodExec: SubresourceHandler {
         guard await worker.isRunning(container.name) else {
             throw APIStatus(code: 500, reason: .internalError, message: "container not found (\"\(container.name)\")")
         }
+        // What is wrong with the request is said before: kubectl, when it is refused, asks again without WebSocket and shows that
+        // answer.
+        guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         let (channel, stream) = try await ChannelStream.accept(request, response)
         let session = ExecConversation(
             channel: channel, local: worker.context.localPod(worker.uid), container: container.name, command: command,

@@ -12,7 +12,12 @@ struct PodLogs: SubresourceHandler {
 
     func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
         let wanted = try LogRequest(QueryItems(request.head.query), now: info.now)
-        let worker = try await pods.worker(info)
+        let (pod, assigned) = try await pods.find(info)
+        guard let worker = assigned else {
+            // It runs nowhere yet: there is nothing to tell, of a container that it has.
+            _ = try pod.container(toServe: wanted.container)
+            return try await response.send(HTTPResponseHead(status: 204), body: [])
+        }
         let target = try await worker.log(of: wanted)
         try await response.start(HTTPResponseHead(status: 200, headers: ["content-type": "text/plain"]))
         var sender = LogSender(request: wanted, response: response)
@@ -100,20 +105,7 @@ extension PodWorker {
         return LogTarget(container: container.name, id: id, path: logPath(container.name, id))
     }
 
-    /// The container that is named, or the only one.
-    func container(named name: String?) throws(APIStatus) -> NodeContainer {
-        let pod = machine.pod
-        guard let name else {
-            if pod.containers.count == 1 { return pod.containers[0] }
-            throw .badRequest(
-                "a container name must be specified for pod \(pod.name), choose one of: "
-                    + "[\(pod.allContainers.map(\.name).joined(separator: " "))]")
-        }
-        guard let container = pod.container(name) else {
-            throw .badRequest("container \(name) is not valid for pod \(pod.name)")
-        }
-        return container
-    }
+    func container(named name: String?) throws(APIStatus) -> NodeContainer { try machine.pod.container(toServe: name) }
 
     func isWriting(_ target: LogTarget) -> Bool {
         guard let life = machine.lives[target.container] else { return false }
@@ -128,4 +120,20 @@ extension PodWorker {
     }
 
     private static func runID(_ end: Termination) -> String? { end.containerID.map { String($0.dropFirst("kars://".count)) } }
+}
+
+extension NodePod {
+    /// The container that is named, or the only one.
+    func container(toServe name: String?) throws(APIStatus) -> NodeContainer {
+        guard let name else {
+            if containers.count == 1 { return containers[0] }
+            throw .badRequest(
+                "a container name must be specified for pod \(self.name), choose one of: "
+                    + "[\(allContainers.map(\.name).joined(separator: " "))]")
+        }
+        guard let container = container(name) else {
+            throw .badRequest("container \(name) is not valid for pod \(self.name)")
+        }
+        return container
+    }
 }

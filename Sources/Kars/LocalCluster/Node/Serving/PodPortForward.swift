@@ -11,12 +11,12 @@ struct PodPortForward: SubresourceHandler {
     static let tunnel = "SPDY/3.1+portforward.k8s.io"
 
     func handle(_ request: HTTPServerRequest, _ response: HTTPServerResponse, info: RequestInfo) async throws {
-        guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         let worker = try await pods.worker(info)
         guard await worker.machine.stage == .up else {
             throw APIStatus.badRequest(
                 "unable to forward port because pod is not running. Current status=\(await worker.machine.phase.rawValue)")
         }
+        guard WebSocketHandshake.isRequested(request.head) else { throw APIStatus.badRequest("Upgrade request required") }
         let answer: (head: HTTPResponseHead, protocol: String?)
         do throws(WebSocketHandshake.Refusal) {
             answer = try WebSocketHandshake.answer(

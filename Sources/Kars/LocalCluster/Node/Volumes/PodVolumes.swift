@@ -101,10 +101,14 @@ struct PodVolumes: Sendable {
 
 /// Directories in memory for a node's pods: below /dev/shm, closed to everybody else.
 enum NodeMemory {
+    static func path(for directory: String) -> String {
+        let digest = Hex.encode(SHA256.hash(Array(directory.utf8)).prefix(8))
+        return "/dev/shm/kars-\(geteuid())-\(digest)"
+    }
+
     /// The directory of the node that lives in `directory`, made or found again. Throws when somebody else has taken the name.
     static func open(for directory: String) throws -> String {
-        let digest = Hex.encode(SHA256.hash(Array(directory.utf8)).prefix(8))
-        let path = "/dev/shm/kars-\(geteuid())-\(digest)"
+        let path = path(for: directory)
         if mkdir(path, 0o700) == 0 { return path }
         guard errno == EEXIST else { throw FileError("mkdir", path, errno: errno) }
         var status = stat()

@@ -1,7 +1,10 @@
 /// What our own accounts may not do although RBAC has to let them, and who may change whom we trust.
 extension AdmissionManifests {
     static func accountPolicies(_ config: ManifestConfig) -> [AdmissionPolicy] {
-        [controllerNamespaces(config), controllerBindings(config), controllerKeepsSpecs(config), repairs(config), signers(config)]
+        [
+            controllerNamespaces(config), controllerBindings(config), controllerKeepsSpecs(config), repairs(config),
+            signers(config),
+        ]
     }
 
     private static func isController(_ config: ManifestConfig) -> String {
@@ -86,14 +89,16 @@ extension AdmissionManifests {
         AdmissionPolicy(
             name: "kars-sre-bounds",
             targets: [
-                .init(["CREATE", "UPDATE", "DELETE"], "", ["*"]), .init(["CREATE", "UPDATE", "DELETE"], "apps", ["*", "*/scale"]),
+                .init(["CREATE", "UPDATE", "DELETE"], "", ["*"]),
+                .init(["CREATE", "UPDATE", "DELETE"], "apps", ["*", "*/scale"]),
                 .init(["CREATE", "UPDATE", "DELETE"], "rbac.authorization.k8s.io", ["*"]),
             ],
             conditions: ["asked-by-the-granter": "request.userInfo.username == '\(config.user(SREManifests.granter))'"],
             variables: ["grant": "request.operation == 'DELETE' ? oldObject : object"],
             validations: [
                 .init(
-                    "request.resource.resource in ['roles', 'rolebindings']", "\(SREManifests.granter) grants, and does nothing itself"),
+                    "request.resource.resource in ['roles', 'rolebindings']",
+                    "\(SREManifests.granter) grants, and does nothing itself"),
                 .init(
                     "variables.grant.metadata.name.startsWith('\(SREManifests.grantPrefix)')",
                     "what \(SREManifests.granter) writes is named \(SREManifests.grantPrefix)…"),

@@ -153,11 +153,12 @@ extension AdmissionManifests {
                 "request.operation != 'CREATE' || (!object.spec.?a2a.?enabled.orValue(false) && !has(object.spec.upstreamCompatibility))",
                 "a child is neither published nor laid over another sandbox"),
             .init(
-                atMost { _ in "object.spec.?meshAuth == params.spec.?meshAuth" }, "a child proves itself to the mesh as its parent does"),
+                atMost { _ in "object.spec.?meshAuth == params.spec.?meshAuth" },
+                "a child proves itself to the mesh as its parent does"),
         ],
         parameterKind: "KarsSandbox")
 
-    /// Of what is said; what is not said, and what a signed bundle says, is held to the floor by the controller, which knows it.
+    /// Of what is written. What is not said, and what a signed bundle says, cannot be seen here.
     private static func safetyFloor(_ config: ManifestConfig) -> AdmissionPolicy {
         AdmissionPolicy(
             name: "kars-content-safety-floor",
@@ -174,16 +175,22 @@ extension AdmissionManifests {
             ])
     }
 
-    /// `dev-only=true` exempts from floors; taking it away says why.
+    /// `dev-only=true` exempts from floors and lets a sandbox be entered. A sandbox is born with it or never has it; taking it away says why.
     private static let devOnly = AdmissionPolicy(
         name: "kars-dev-only-label",
         targets: [.init(["UPDATE"], KarsKind.group, ["karssandboxes", "mcpservers", "toolpolicies", "inferencepolicies"])],
         conditions: [
-            "label-taken-away": "\(label("oldObject", "dev-only")) == 'true' && \(label("object", "dev-only")) != 'true'"
+            "label-changed": "(\(label("oldObject", "dev-only")) == 'true') != (\(label("object", "dev-only")) == 'true')"
         ],
         validations: [
             .init(
-                "object.metadata.?annotations[?'kars.azure.com/dev-only-removal-reason'].orValue('') != ''",
-                "say why dev-only goes in the annotation kars.azure.com/dev-only-removal-reason")
+                """
+                \(label("object", "dev-only")) == 'true' \
+                || object.metadata.?annotations[?'kars.azure.com/dev-only-removal-reason'].orValue('') != ''
+                """,
+                "say why dev-only goes in the annotation kars.azure.com/dev-only-removal-reason"),
+            .init(
+                "\(label("object", "dev-only")) != 'true' || request.resource.resource != 'karssandboxes'",
+                "a sandbox is for development from its creation or not at all: make another"),
         ])
 }

@@ -62,7 +62,8 @@ extension AdmissionManifests {
                 """,
                 "a sandbox starts with \(guardian)"),
             .init(
-                "variables.containers.all(c, !c.?securityContext.?privileged.orValue(false))", "no container of a sandbox is privileged"
+                "variables.containers.all(c, !c.?securityContext.?privileged.orValue(false))",
+                "no container of a sandbox is privileged"
             ),
             .init(
                 "variables.containers.all(c, c.?securityContext.?allowPrivilegeEscalation.orValue(true) == false)",
@@ -116,7 +117,7 @@ extension AdmissionManifests {
     /// The container that owns the agent's mesh keys and tools (DESIGN 2), and in a repair sandbox a token that can read.
     static let helper = "kars"
     /// Secrets that only a router mounts: its token for operators, its certificate and model key, signing keys.
-    private static let routerSecrets = "^(router-admin-token|.*-router|mcp-.*-signing)$"
+    private static let routerSecrets = "^(router-admin-token|.*-router|.*-model-key|mcp-.*-signing)$"
 
     /// Of what an update of a pod can change, the images.
     private static let posturesStay = AdmissionPolicy(
@@ -140,7 +141,9 @@ extension AdmissionManifests {
         targets: [
             .init(["CREATE", "UPDATE"], "", ["services"]),
             .init(["CREATE", "UPDATE"], "networking.k8s.io", ["ingresses", "networkpolicies"]),
-            .init(["CREATE", "UPDATE"], "gateway.networking.k8s.io", ["httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"]),
+            .init(
+                ["CREATE", "UPDATE"], "gateway.networking.k8s.io",
+                ["httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"]),
         ],
         validations: [
             .init(

@@ -25,13 +25,11 @@ package enum ControllerManifests {
         }
         var environment: [JSON] = [
             downward("POD_NAMESPACE", "metadata.namespace"), downward("POD_NAME", "metadata.name"),
-            downward("CONTROLLER_POD_NAME", "metadata.name"),
         ]
         for (name, value) in [
             ("KARS_IMAGE", config.image), ("KARS_ADAPTER_PREFIX", config.adapterPrefix),
             ("REQUIRE_SIGNED_ALLOWLIST", config.requiresSignedAllowlists ? "true" : "false"),
             ("EGRESS_APPROVAL_MAX_TTL_SECONDS", "\(config.maxApprovalSeconds)"),
-            ("KARS_CONTENT_SAFETY_FLOOR", config.contentSafetyFloor.description),
         ] where !value.isEmpty { environment.append(["name": .string(name), "value": .string(value)]) }
         let probe: (String) -> JSONObject = { ["httpGet": ["path": .string($0), "port": "metrics"]] }
         var liveness = probe("/healthz"), readiness = probe("/readyz")

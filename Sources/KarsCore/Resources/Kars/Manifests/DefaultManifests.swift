@@ -1,17 +1,13 @@
 /// What a new installation begins with; its owner may change all of it, and installing again leaves it alone.
 package enum DefaultManifests {
-    /// The ToolPolicy of sandboxes that name none.
-    package static let toolPolicy = "kars-default"
-
     package static func all(_ config: ManifestConfig) -> [Manifest] {
         var metadata = ObjectMetadata(
-            name: toolPolicy, namespace: config.namespace, labels: ManifestConfig.labels("policy"),
+            name: ToolPolicy.defaultName, namespace: config.namespace, labels: ManifestConfig.labels("policy"),
             annotations: ["kars.azure.com/profile": "general"])
         metadata.labels["kars.azure.com/system-default"] = "true"
         return [
             Manifest(
-                GroupVersionResource(group: KarsKind.group, version: KarsKind.version, resource: "toolpolicies"), kind: "ToolPolicy",
-                metadata,
+                ToolPolicy.kind.resource, kind: "ToolPolicy", metadata,
                 [
                     "spec": [
                         "appliesTo": ["tool": "*", "sandboxMatchLabels": ["kars.azure.com/component": "sandbox"]],

@@ -31,7 +31,9 @@ package enum KindReference {
 
     private static func table(of schema: StructuralSchema) -> String {
         var text = "| Field | Type | |\n|---|---|---|\n"
-        for row in rows(of: schema, at: "") { text += "| `\(row.path)`\(row.isRequired ? " *" : "") | \(row.type) | \(cell(row.note)) |\n" }
+        for row in rows(of: schema, at: "") {
+            text += "| `\(row.path)`\(row.isRequired ? " *" : "") | \(row.type) | \(cell(row.note)) |\n"
+        }
         return text
     }
 

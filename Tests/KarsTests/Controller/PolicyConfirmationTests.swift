@@ -22,7 +22,7 @@ import Testing
         .report(RouterReport(sandbox: sandbox, entries: [.profile: RouterReport.Entry(digest: digest, lastError: error)]))
     }
 
-    private func judge(_ sandboxes: [SandboxView], _ answers: [String: RouterAnswer]) -> Confirmation {
+    private func judge(_ sandboxes: [SandboxView], _ answers: [String: RouterAnswer]) -> PolicyConfirmation {
         .judge(Self.digest, of: .profile, in: sandboxes) { answers[$0.name] }
     }
 
@@ -42,7 +42,7 @@ import Testing
             .report(RouterReport(sandbox: "a", entries: [.profile: RouterReport.Entry(digest: nil)])),
         ] as [RouterAnswer?])
     func `nothing else than the digest of this kind confirms`(answer: RouterAnswer?) {
-        let result = Confirmation.judge(Self.digest, of: .profile, in: [sandbox("a")]) { _ in answer }
+        let result = PolicyConfirmation.judge(Self.digest, of: .profile, in: [sandbox("a")]) { _ in answer }
         #expect(result.state == .awaiting)
         #expect(result.total == 1)
     }
@@ -69,7 +69,7 @@ import Testing
             "a": says(Self.digest), "b": says(Self.digest, "MemoryStoreMissing: no store s"),
             "c": says(Self.digest, "AuthMisconfigured: 403"),
         ]
-        let expected = Confirmation.State.hindered(reason: "AuthMisconfigured", message: "c: AuthMisconfigured: 403")
+        let expected = PolicyConfirmation.State.hindered(reason: "AuthMisconfigured", message: "c: AuthMisconfigured: 403")
         #expect(judge(all, answers).state == expected)
     }
 

@@ -6,7 +6,7 @@ import Testing
         try Spec(reading: json, at: "spec")
     }
 
-    private func digest(_ file: String, of compiled: CompiledPolicy) -> PolicyDigest? {
+    private func digest(_ file: String, of compiled: CompiledFiles) -> PolicyDigest? {
         compiled.files[file].map { PolicyDigest(name: file, body: Array($0.utf8)) }
     }
 

@@ -1,7 +1,7 @@
 import KarsCore
 
 /// Whether a digest is in force wherever it has to be: the judgement behind `Ready` (DESIGN 5). Pure.
-struct Confirmation: Equatable, Sendable {
+struct PolicyConfirmation: Equatable, Sendable {
     enum State: Equatable, Sendable {
         /// There is nothing that routers echo.
         case notApplicable
@@ -25,15 +25,15 @@ struct Confirmation: Equatable, Sendable {
     private static let hindrances = ["AuthMisconfigured", "MemoryStoreMissing"]
     private static let maxDetails = 3
 
-    static let notApplicable = Confirmation(state: .notApplicable, message: "there is nothing that routers have to echo")
+    static let notApplicable = PolicyConfirmation(state: .notApplicable, message: "there is nothing that routers have to echo")
 
     /// - Parameters:
     ///   - sandboxes: all that refer to the policy.
     ///   - answer: what the router of a sandbox said last; nil: it was not asked yet.
     static func judge(
         _ digest: String, of kind: RouterReport.Kind, in sandboxes: [SandboxView], _ answer: (ObjectKey) -> RouterAnswer?
-    ) -> Confirmation {
-        var result = Confirmation(state: .awaiting, message: "")
+    ) -> PolicyConfirmation {
+        var result = PolicyConfirmation(state: .awaiting, message: "")
         var details: [String] = []
         var idle = 0
         var hindrance: (reason: String, message: String)?
