@@ -217,10 +217,11 @@ import Testing
             for field in ["approvedAt", "startedAt", "appliedAt", "completedAt", "change"] {
                 #expect(status[field] != nil, "\(field)")
             }
-            #expect(try await cluster.administrator.list(.resourceQuotas, namespace: Fixture.place).items == [])
+            let quotas = try await cluster.administrator.list(.resourceQuotas, namespace: Fixture.place)
+            #expect(quotas.items.isEmpty)
             for resource in [SREGrant.roles, SREGrant.bindings] {
                 let lent = try await cluster.administrator.list(resource, KarsCore.ListOptions(labelSelector: SREGrant.selector))
-                #expect(lent.items == [], "nothing is lent any more")
+                #expect(lent.items.isEmpty, "nothing is lent any more")
             }
 
             await Self.expectRefusal("a decision stands") {
