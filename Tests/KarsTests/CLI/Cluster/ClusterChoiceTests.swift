@@ -77,12 +77,12 @@ import Testing
 
 @Suite struct `Failures of a cluster` {
     @Test(arguments: [
-        (APIStatus.unreachable("connection refused"), ExitStatus.failed), (.unauthorized(), .usage),
+        (APIStatus.unreachable("connection refused"), Kars.ExitStatus.failed), (.unauthorized(), .usage),
         (.forbidden(.pods, name: "x", "no role"), .refusedByPolicy), (.notFound(.pods, name: "x"), .notFound),
         (.unknownResource(), .usage), (.badRequest("unknown field"), .usage), (.conflict(.pods, name: "x"), .failed),
         (.internalError("boom"), .failed),
     ])
-    func `each has an exit code and says which cluster it was`(status: APIStatus, code: ExitStatus) {
+    func `each has an exit code and says which cluster it was`(status: APIStatus, code: Kars.ExitStatus) {
         let failure = ClusterFixture.connection(FakeCluster()).failure(status, "reading x")
         #expect(failure.status == code)
         #expect(failure.message.contains("the test cluster") && failure.message.contains(status.message))

@@ -174,7 +174,7 @@ import Testing
     }
 
     static func expectRefusal(_ part: String, _ body: () async throws -> Void) async {
-        let refusal = await #expect(throws: APIStatus.self, body)
+        let refusal = await #expect(throws: APIStatus.self) { try await body() }
         #expect(refusal.map { [403, 422].contains($0.code) } ?? false)
         #expect(refusal?.message.contains(part) == true, "\(refusal?.message ?? "nothing was refused")")
     }
