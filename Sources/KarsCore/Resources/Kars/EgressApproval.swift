@@ -41,7 +41,9 @@ package struct EgressApproval: KarsResource {
             .optional("ticket", \.ticket, "Where it was discussed.") { $0.with(\.minLength, 1).with(\.maxLength, 128) },
             .required("ttl", \.ttl, "How long it lasts, as an ISO 8601 duration such as PT2H."),
         ]
-        package static let rules: [StructuralSchema.Rule] = [.init("self == oldSelf", message: "a grant never changes: delete it and make another")]
+        package static let rules: [StructuralSchema.Rule] = [
+            .init("self == oldSelf", message: "a grant never changes: delete it and make another")
+        ]
     }
 
     package struct Host: SchemaRecord {

@@ -42,7 +42,8 @@ package struct KarsKind: Sendable {
     }
 
     package var description: ResourceDescription {
-        ResourceDescription(resource, kind: kind, isNamespaced: scope == .namespaced, shortNames: [shortName], categories: ["kars"])
+        ResourceDescription(
+            resource, kind: kind, isNamespaced: scope == .namespaced, shortNames: [shortName], categories: ["kars"])
     }
 }
 
@@ -73,7 +74,8 @@ extension KarsResource {
         guard let spec = object["spec"] else { throw ResourceError("spec", "is required") }
         self.init(
             metadata: object.metadata, spec: try Spec(reading: spec, at: "spec"),
-            status: try object["status"].map { json throws(ResourceError) in try Status(reading: json, at: "status") } ?? Status())
+            status: try object["status"].map { json throws(ResourceError) in try Status(reading: json, at: "status") } ?? Status()
+        )
     }
 
     /// As it is written: without the status, which has an address of its own.

@@ -140,7 +140,8 @@ import Musl
             try await count.endInput()
             let counted = try await count.collect()
             #expect(
-                String(decoding: counted.stdout + counted.stderr, as: UTF8.self) == "4000000 /dev/stdin\n" && counted.exit == .code(0))
+                String(decoding: counted.stdout + counted.stderr, as: UTF8.self) == "4000000 /dev/stdin\n"
+                    && counted.exit == .code(0))
             // A command that reads nothing holds nobody up.
             let deaf = try await rig.client.run(
                 .exec(namespace: "default", pod: "box", command: ["true"], StreamOptions(stdin: true)))
