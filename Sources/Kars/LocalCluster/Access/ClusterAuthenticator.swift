@@ -27,7 +27,8 @@ struct ClusterAuthenticator: Authenticator {
     /// RFC 6750 §2.1; the scheme's name in any case (RFC 9110 §11.1).
     private static func bearerToken(_ header: String) -> String? {
         let scheme = "bearer "
-        guard header.utf8.count > scheme.utf8.count, header.utf8.prefix(scheme.utf8.count).elementsEqual(scheme.utf8, by: { $0 | 0x20 == $1 })
+        guard header.utf8.count > scheme.utf8.count,
+            header.utf8.prefix(scheme.utf8.count).elementsEqual(scheme.utf8, by: { $0 | 0x20 == $1 })
         else { return nil }
         let token = String(decoding: header.utf8.dropFirst(scheme.utf8.count), as: UTF8.self).trimmingWhitespace()
         return token.isEmpty ? nil : token

@@ -138,7 +138,10 @@ import Musl
                 .exec(namespace: "default", pod: "box", command: ["wc", "-c", "/dev/stdin"], StreamOptions(stdin: true)))
             for _ in 0..<20 { try await count.write(long) }
             try await count.endInput()
-            #expect(String(decoding: try await count.collect().stdout, as: UTF8.self) == "4000000 /dev/stdin\n")
+            let counted = try await count.collect()
+            #expect(
+                String(decoding: counted.stdout + counted.stderr, as: UTF8.self) == "4000000 /dev/stdin\n"
+                    && counted.exit == .code(0))
             // A command that reads nothing holds nobody up.
             let deaf = try await rig.client.run(
                 .exec(namespace: "default", pod: "box", command: ["true"], StreamOptions(stdin: true)))

@@ -25,6 +25,9 @@ final class CommandInput: Sendable {
             for end in pipe { closeDescriptor(end) }
             throw error
         }
+        // To open /dev/stdin is to open the pipe again, which its mode must allow to the container's user; it has no name by which
+        // anybody else could.
+        _ = fchmod(pipe[0], 0o666)
         // Only this end: what a command reads from blocks.
         _ = fcntl(pipe[1], F_SETFL, O_NONBLOCK)
         reader = Mutex(pipe[0])
