@@ -49,7 +49,12 @@ struct TerminalRelay {
         switch end {
         case .exit(let code): return code
         case .signal(let number):
-            // Whoever sent it sees that it was obeyed. Sent to this thread, it is delivered before `raise` returns (signal(7)).
+            // Whoever sent it sees that it was obeyed. Sent to this thread and not blocked in it, as it is in those of Dispatch, it is
+            // delivered before `raise` returns (signal(7)).
+            var set = sigset_t()
+            sigemptyset(&set)
+            sigaddset(&set, number)
+            pthread_sigmask(SIG_UNBLOCK, &set, nil)
             raise(number)
             return 128 + number
         }
