@@ -121,6 +121,11 @@ enum SandboxWatches {
                 }
             }
         }
+        // What a grant allows beyond the ports of the allow list must get through the pod's network too, and no longer than it lasts.
+        informers.informer(EgressApproval.kind.resource, view: .whole).addHandler { change in
+            guard isGrantNews(change), let sandbox = change.object["spec"]?["sandbox"]?.stringValue else { return }
+            loop.enqueue(ObjectKey(namespace: change.object.namespace, name: sandbox))
+        }
         // The cluster's name server got another address: everybody's rules change.
         loop.watches(.services, labels: "k8s-app=kube-dns") { _ in sandboxes.all.map(ObjectKey.init) }
         endpoints.follow(informers, namespace: controllerNamespace, watch: watch) {
@@ -137,6 +142,12 @@ enum SandboxWatches {
             return [object["spec"], status?["versionHash"], status?["compiledDigest"], status?["profileConfigMapRef"]]
         }
         return facts(old) != facts(new)
+    }
+
+    /// Whether a grant may have got another file.
+    private static func isGrantNews(_ change: ObjectCache.Change) -> Bool {
+        guard case .updated(let old, let new) = change else { return true }
+        return old["status"]?["phase"] != new["status"]?["phase"]
     }
 
     /// Under which keys a sandbox is found by what it refers to.
