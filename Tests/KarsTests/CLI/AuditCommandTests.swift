@@ -6,13 +6,9 @@ import Testing
 @testable import Kars
 
 @Suite struct `Audit command` {
-    /// A home with one sandbox that has a chain of three events.
+    /// A directory with a chain of three events below it.
     func withHome(_ body: (String, EvidenceConfig) async throws -> Void) async throws {
-        try await withTemporaryDirectory { home in
-            let state = home + "/sandboxes/dev-agent/state/router"
-            try Files.createDirectories(state, mode: 0o700)
-            try await body(home, EvidenceFixture.makeChain(in: state, count: 3))
-        }
+        try await withTemporaryDirectory { home in try await body(home, EvidenceFixture.makeChain(in: home, count: 3)) }
     }
 
     func expect(
@@ -21,17 +17,11 @@ import Testing
         await #expect(sourceLocation: location) { try await body() } throws: { ($0 as? CommandFailure)?.status == status }
     }
 
-    func locate(_ home: String, _ name: String) async throws -> AuditTarget.Location {
-        try await AuditTarget.parse([name]).locate(["KARS_HOME": home])
-    }
-
-    @Test func `a sandbox is found by name, a directory by path`() async throws {
+    @Test func `a directory is found by path, and a sandbox nowhere when no cluster runs`() async throws {
         try await withHome { home, config in
-            let byName = try await locate(home, "dev-agent")
-            #expect(byName.directory == config.directory)
             let byPath = try await AuditTarget.parse(["--dir", config.directory]).locate()
-            #expect(byPath.directory == config.directory)
-            await expect(.notFound) { _ = try await locate(home, "other") }
+            #expect(byPath.directory == config.directory && byPath.memory == nil)
+            await expect(.notFound) { _ = try await AuditTarget.parse(["other"]).locate(["KARS_HOME": home + "/kars"]) }
             await expect(.notFound) { _ = try await AuditTarget.parse(["--dir", home + "/none"]).locate() }
         }
     }
@@ -71,7 +61,7 @@ import Testing
 
     @Test func `what was verified is remembered and must be there the next time`() async throws {
         try await withHome { home, config in
-            let memory = try #require(try await locate(home, "dev-agent").memory)
+            let memory = AuditMemory(path: home + "/audit-verified.json")
             #expect(try memory.load() == nil)
             let report = try EvidenceFixture.verify(config)
             try memory.save(report)

@@ -160,12 +160,15 @@ import Testing
 
     @Test func `a policy that only counts its sandboxes brings up none of them`() {
         let policy: JSONObject = ["spec": ["a": 1], "status": ["versionHash": "x", "conditions": []]]
-        var counted = policy, compiled = policy, edited = policy
+        var counted = policy, compiled = policy, profiled = policy, edited = policy
         counted["status"] = ["versionHash": "x", "conditions": [["message": "2 of 3"]]]
         compiled["status"] = ["versionHash": "y", "conditions": []]
+        // A ToolPolicy has its digest under another name, and no other sign.
+        profiled["status"] = ["versionHash": "x", "conditions": [], "agtProfileDigest": "sha256:1"]
         edited["spec"] = ["a": 2]
         #expect(!SandboxWatches.isNews(.updated(old: policy, new: counted)))
         #expect(SandboxWatches.isNews(.updated(old: policy, new: compiled)))
+        #expect(SandboxWatches.isNews(.updated(old: policy, new: profiled)))
         #expect(SandboxWatches.isNews(.updated(old: policy, new: edited)))
         #expect(SandboxWatches.isNews(.added(policy)) && SandboxWatches.isNews(.deleted(policy)))
     }

@@ -138,8 +138,9 @@ enum SandboxWatches {
     static func isNews(_ change: ObjectCache.Change) -> Bool {
         guard case .updated(let old, let new) = change else { return true }
         func facts(_ object: JSONObject) -> [JSON?] {
-            let status = object["status"]
-            return [object["spec"], status?["versionHash"], status?["compiledDigest"], status?["profileConfigMapRef"]]
+            // Each compiler tells of what it published by one of these, some by two; never by what routers answered.
+            let published = ["versionHash", "compiledDigest", "agtProfileDigest", "profileConfigMapRef"]
+            return [object["spec"]] + published.map { object["status"]?[$0] }
         }
         return facts(old) != facts(new)
     }
