@@ -13,11 +13,11 @@ policies:
   - name: models
     type: capability
     priority: 80
-    allowed_actions: ["inference:*", "output:*"]
+    allowed_actions: ["inference:*", "output:*", "tool.invoke:*"]
   - name: shell
     type: capability
     priority: 80
-    allowed_actions: ["shell:{program}", "tool:run*"]
+    allowed_actions: ["shell:{program}"]
 """
 
 

@@ -141,7 +141,10 @@ struct ExecConversation: Sendable {
         while !rest.isEmpty {
             let part = rest
             rest = try await threads.run { input.write(part, within: Self.inputLook) }
-            if !rest.isEmpty, await channel.socket.hasPeerEnded { return false }
+            guard !rest.isEmpty else { break }
+            // The end of a client that has sent much lies behind what nobody reads; but what is sent to one that is gone is refused.
+            try await channel.socket.ping()
+            if await channel.socket.hasPeerEnded { return false }
         }
         return true
     }
