@@ -34,14 +34,17 @@ def world(kubectl_program):
     needs_namespaces()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="kars-"))
     world = World(directory, kubectl_program)
-    wait_until(lambda: world.events("controller.synced"), 60, "the controller")
-    world.apply(resource("InferencePolicy", "models", {"appliesTo": {}, "modelPreference": MODEL}))
-    world.apply(resource("ToolPolicy", "tools", {"appliesTo": {"tool": "*"}, "agtProfile": {"inline": PROFILE}}))
-    world.declare("judged")
-    world.wait_for("judged", "Running")
-    yield world
-    world.cluster.stop()
-    shutil.rmtree(directory)
+    try:
+        wait_until(lambda: world.events("controller.synced"), 60, "the controller")
+        world.apply(resource("InferencePolicy", "models", {"appliesTo": {}, "modelPreference": MODEL}))
+        applies = {"tool": "*", "sandboxMatchLabels": {"team": "e2e"}}
+        world.apply(resource("ToolPolicy", "tools", {"appliesTo": applies, "agtProfile": {"inline": PROFILE}}))
+        world.declare("judged")
+        world.wait_for("judged", "Running")
+        yield world
+    finally:
+        world.cluster.stop()
+        shutil.rmtree(directory)
 
 
 def test_a_run_that_passes_is_ready(world):
@@ -55,7 +58,7 @@ def test_a_run_that_passes_is_ready(world):
     assert len(status["history"]) == 1
 
 
-def test_a_run_that_fails_is_seen_is_drift_and_heals(world):
+def test_beat_a_failed_run_is_seen_and_its_drift_outlives_the_sandboxs_own_loop_and_heals(world):
     # The model of the demonstration answers everything, and nothing filters what it is asked.
     world.declare_eval("jailbreak", "jailbreak-baseline", failSandboxOnDrift=True)
     world.kars("eval", "run", "jailbreak", "--namespace", HOME, "--wait", "--timeout", "200", expect=1)
