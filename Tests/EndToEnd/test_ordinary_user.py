@@ -84,7 +84,7 @@ def test_a_closed_device_is_named_with_the_command_that_opens_it(internet, user)
     assert f"/dev/net/tun is closed to {user.pw_name}" in result.stderr
     assert "sudo chmod 0666 /dev/net/tun" in result.stderr
     assert kars.json("list") == []
-    assert list(kars.sandbox().parent.glob("*")) == []
+    assert not kars.cluster.exists()
 
 
 def test_a_user_without_subordinate_ids_is_told_the_command_that_gives_them(internet, user):
@@ -106,7 +106,7 @@ def test_the_agent_works_and_its_records_belong_to_the_user(mine, user):
     mine.inside("dev-agent", "echo hello > /sandbox/of-an-ordinary-user.txt", check=True)
     assert "of-an-ordinary-user.txt" in mine("connect", "dev-agent", "--prompt", "list the files in my workspace").stdout
     mine("audit", "verify", "dev-agent")
-    records = list((mine.sandbox() / "state/router/audit").glob("*.jsonl"))
+    records = list((mine.pod() / "volumes/router-state/audit").glob("*.jsonl"))
     assert records and all(path.stat().st_uid == user.pw_uid for path in records)
 
 
@@ -122,12 +122,12 @@ def test_the_agent_is_confined_as_under_root(mine, user):
 
 
 def test_what_this_machine_does_not_limit_is_said(mine):
-    notes = json.loads((mine.sandbox() / "status.json").read_text())["notes"]
+    notes = json.loads((mine.pod() / "status.json").read_text())["notes"]
     assert notes == ["memory limits are not enforced: this user may not make control groups"]
 
 
 def test_a_killed_supervisor_leaves_nothing_and_the_sandbox_comes_back(mine, user):
-    supervisor = json.loads((mine.sandbox() / "status.json").read_text())["supervisorPid"]
+    supervisor = mine.supervisor()
     assert processes_of(user)
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: not processes_of(user), what="the end of every process")
@@ -139,11 +139,11 @@ def test_a_killed_supervisor_leaves_nothing_and_the_sandbox_comes_back(mine, use
 
 def test_destroy_removes_files_of_every_user_of_the_pod(mine, user):
     mine.inside("dev-agent", "mkdir -p -m 700 /sandbox/private/deep; echo x > /sandbox/private/deep/file", check=True)
-    owner = (mine.sandbox() / "workspace").stat()
+    owner = (mine.pod() / "volumes/sandbox-data").stat()
     assert owner.st_uid != user.pw_uid and stat.S_ISDIR(owner.st_mode)
     mine("destroy", "dev-agent", "--yes")
     assert mine.json("list") == []
-    assert not mine.sandbox().exists()
+    assert mine.pods() == {}
     assert not processes_of(user)
 
 

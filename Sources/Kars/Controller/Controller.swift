@@ -78,10 +78,13 @@ final class Controller: Sendable {
         let informers = SharedInformers(of: api, time: client.time, log: log)
         let events = EventRecorder(
             through: api, controller: "kars-controller/KarsSandbox", instance: config.identity, time: client.time, log: log)
+        let endpoints = LiveModelEndpoints(config.sandbox.backends)
         let sandboxes = ReconcileLoop(
-            SandboxReconciler(settings: config.sandbox), informers: informers, events: events,
+            SandboxReconciler(settings: config.sandbox, endpoints: endpoints), informers: informers, events: events,
             config: loopConfig("KarsSandbox"), log: log)
-        SandboxWatches.add(to: sandboxes, informers)
+        var watch = WatchMachine.Config()
+        watch.watchTimeout = config.watchTimeout
+        SandboxWatches.add(to: sandboxes, informers, endpoints, controllerNamespace: config.namespace, watch: watch)
         let policies = policyLoops(informers)
         let repairs = repairLoop(informers, while: holds)
         let evaluationEvents = EventRecorder(

@@ -117,7 +117,9 @@ struct SandboxPlan: Sendable {
 
     private mutating func planNetwork() {
         let isA2AOpen = sandbox.spec.a2a?.enabled ?? false
-        let ports = Set(allowlist.rules.map(\.port))
+        var ports = Set(allowlist.rules.map(\.port)).union(grantedPorts)
+        // On a person's own machine hosts are also approved at the router while it runs, plain HTTP among them.
+        if owner.isForDevelopment { ports.insert(80) }
         let facts = SandboxNetwork.Facts(
             dns: seen.dns, ports: ports, isA2AOpen: isA2AOpen, isGoverned: sandbox.spec.governance?.enabled ?? true,
             usesAzureIdentity: settings.workloadIdentity != nil, modelNetworks: settings.modelNetworks,
@@ -129,6 +131,15 @@ struct SandboxPlan: Sendable {
         let map = allowlist.configMap(owner)
         // A list that cannot be verified leaves the one in force that was.
         if !allowlist.isClosed { ensure(.configMaps, map, seen.configMaps[map.name]) }
+    }
+
+    /// Ports of hosts that EgressApprovals add to the allow list now. A file that cannot be read grants nothing; the router says so.
+    private var grantedPorts: Set<UInt16> {
+        let files = seen.configMaps[SandboxObjectNames(sandbox: owner.name).approvals]?["data"]?.objectValue ?? JSONObject()
+        let hosts = files.flatMap { file in
+            file.value.stringValue.flatMap { try? JSON(parsing: Array($0.utf8)) }?["hosts"]?.arrayValue ?? []
+        }
+        return Set(hosts.compactMap { $0["port"]?.intValue.flatMap { UInt16(exactly: $0) } })
     }
 
     private var references: [SandboxReference] { SandboxReference.all(in: sandbox.spec, sandbox: owner.name) }

@@ -10,7 +10,21 @@ struct SandboxReconciler: Reconciler {
         case leaving(namespace: JSONObject?)
     }
 
-    let settings: SandboxSettings
+    /// As the controller was started.
+    private let started: SandboxSettings
+    private let endpoints: LiveModelEndpoints?
+
+    init(settings: SandboxSettings, endpoints: LiveModelEndpoints? = nil) {
+        started = settings
+        self.endpoints = endpoints
+    }
+
+    /// As they are now.
+    private var settings: SandboxSettings {
+        var settings = started
+        if let endpoints { settings.backends = endpoints.current }
+        return settings
+    }
 
     let kind = KarsSandbox.kind
     let finalizer: KarsCore.Finalizer? = KarsCore.Finalizer("kars.azure.com/namespace-cleanup")
@@ -84,7 +98,10 @@ struct SandboxReconciler: Reconciler {
 enum SandboxWatches {
     private static let byReference = "references"
 
-    static func add(to loop: ReconcileLoop<SandboxReconciler>, _ informers: SharedInformers) {
+    static func add(
+        to loop: ReconcileLoop<SandboxReconciler>, _ informers: SharedInformers, _ endpoints: LiveModelEndpoints,
+        controllerNamespace: String, watch: WatchMachine.Config
+    ) {
         // What is made for a sandbox says whose it is.
         let owned: [GroupVersionResource] = [
             .namespaces, .roleBindings, .serviceAccounts, .networkPolicies, .services, .deployments, .pods,
@@ -104,8 +121,16 @@ enum SandboxWatches {
                 }
             }
         }
+        // What a grant allows beyond the ports of the allow list must get through the pod's network too, and no longer than it lasts.
+        informers.informer(EgressApproval.kind.resource, view: .whole).addHandler { change in
+            guard isGrantNews(change), let sandbox = change.object["spec"]?["sandbox"]?.stringValue else { return }
+            loop.enqueue(ObjectKey(namespace: change.object.namespace, name: sandbox))
+        }
         // The cluster's name server got another address: everybody's rules change.
         loop.watches(.services, labels: "k8s-app=kube-dns") { _ in sandboxes.all.map(ObjectKey.init) }
+        endpoints.follow(informers, namespace: controllerNamespace, watch: watch) {
+            for sandbox in sandboxes.all { loop.enqueue(ObjectKey(sandbox)) }
+        }
     }
 
     /// Whether a change of a policy concerns those who refer to it: not when it only counts them. With a thousand sandboxes on one
@@ -117,6 +142,12 @@ enum SandboxWatches {
             return [object["spec"], status?["versionHash"], status?["compiledDigest"], status?["profileConfigMapRef"]]
         }
         return facts(old) != facts(new)
+    }
+
+    /// Whether a grant may have got another file.
+    private static func isGrantNews(_ change: ObjectCache.Change) -> Bool {
+        guard case .updated(let old, let new) = change else { return true }
+        return old["status"]?["phase"] != new["status"]?["phase"]
     }
 
     /// Under which keys a sandbox is found by what it refers to.
