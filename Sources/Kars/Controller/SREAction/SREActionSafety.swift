@@ -12,7 +12,7 @@ struct SREActionSafety: Equatable, Sendable {
     /// Whether parts of kars itself may be touched (`SRE_ALLOW_OWN_PARTS`).
     var allowsOwnParts = false
 
-    static let allowLabel = "kars.azure.com/repairs"
+    static let allowLabel = SREManifests.repairsLabel
 
     /// Why nothing is repaired in a namespace with those labels; nil: something may be.
     func refusal(in namespace: String, labels: [String: String]) -> String? {
