@@ -5,6 +5,7 @@ extension Fuzz {
         celTarget,
         chunkedTarget,
         dnsTarget,
+        evalCorpusTarget,
         fieldSetTarget,
         gzipTarget,
         httpRequestTarget,

@@ -29,7 +29,7 @@ final class Controller: Sendable {
         web = HTTPClient(config: HTTPClientConfig(), group: group, tls: try TLSContext.client())
         client = KubernetesClient(cluster, group: group, plugins: CredentialPluginProcess())
         controllerMetrics = ControllerMetrics(
-            in: metrics, kinds: ["KarsSandbox", "KarsSREAction", "KarsEval"],
+            in: metrics, kinds: ["KarsSandbox", "KarsSREAction", "KarsEval", "KarsPairing", "KarsAuthConfig"],
             configHash: Hex.encode(SHA256.hash(Array("\(config.sandbox)".utf8)).prefix(8)))
     }
 
@@ -93,6 +93,7 @@ final class Controller: Sendable {
             KarsEvalReconciler(time: client.time), informers: informers, events: evaluationEvents,
             config: loopConfig("KarsEval"), log: log)
         KarsEvalReconciler.addWatches(to: evaluations)
+        let records = recordLoops(informers)
         await withDiscardingTaskGroup { group in
             group.addTask { await events.run() }
             group.addTask { await sandboxes.run() }
@@ -100,6 +101,7 @@ final class Controller: Sendable {
             group.addTask { await repairs.run() }
             group.addTask { await evaluationEvents.run() }
             group.addTask { await evaluations.run() }
+            group.addTask { await records.run() }
             group.addTask { await informers.run() }
             group.addTask {
                 do throws(CancellationError) { try await informers.waitUntilSynced() } catch { return }
@@ -120,6 +122,14 @@ final class Controller: Sendable {
                 time: client.time, log: log),
             informers: informers, instance: config.identity, watch: watch,
             onRound: controllerMetrics.observer(of: "KarsSREAction"))
+    }
+
+    private func recordLoops(_ informers: SharedInformers) -> RecordLoops {
+        var watch = WatchMachine.Config()
+        watch.watchTimeout = config.watchTimeout
+        return RecordLoops(
+            informers: informers, namespace: config.namespace, instance: config.identity, watch: watch,
+            observers: controllerMetrics.observer, log: log)
     }
 
     private func policyLoops(_ informers: SharedInformers) -> PolicyLoops {

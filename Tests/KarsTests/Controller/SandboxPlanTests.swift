@@ -159,6 +159,14 @@ import Testing
         #expect(plan.made("NetworkPolicy") != nil)
     }
 
+    @Test func `BEAT: who asks for an agent identity is not made anonymous`() throws {
+        for (mode, reason) in [("agent-id", "AgentIdentityProvisioningFailed"), ("auto", nil), ("anonymous", nil)] {
+            let plan = try SandboxFixture.plan(SandboxFixture.object { $0["meshAuth"] = ["mode": .string(mode)] })
+            #expect(plan.problem?.reason == reason)
+            #expect((plan.made("Deployment") == nil) == (reason != nil))
+        }
+    }
+
     @Test func `a kind without an adapter makes nothing`() throws {
         let plan = try SandboxFixture.plan(SandboxFixture.object(runtime: ["kind": "SemanticKernel", "semanticKernel": [:]]))
         #expect(plan.problem?.reason == "AdapterMissing")

@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    @Test func `an action born approved is refused`() async throws {
+    @Test func `BEAT: an action born approved is refused`() async throws {
         try await Self.run { cluster in
             let approved = Self.action(#"{"state":"Approved","by":"\#(Self.agent)"}"#)
             for user in [Self.agent, nil] {
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func `an agent approves nothing, not even with the right to`() async throws {
+    @Test func `BEAT: an agent approves nothing, not even with the right to`() async throws {
         try await Self.run { cluster in
             _ = try await cluster.send(as: Self.agent, .create(Self.actions, Self.action()))
             let byRole = await cluster.refusal(as: Self.agent, Self.decision("Approved", by: Self.agent))
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test func `who decides has the verb and signs with their own name`() async throws {
+    @Test func `BEAT: who decides has the verb and signs with their own name`() async throws {
         try await Self.run { cluster in
             _ = try await cluster.send(as: Self.agent, .create(Self.actions, Self.action()))
             _ = try await cluster.admin.send(
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test func `what was approved cannot be changed into something else`() async throws {
+    @Test func `BEAT: what was approved cannot be changed into something else`() async throws {
         try await Self.run { cluster in
             _ = try await cluster.send(as: Self.agent, .create(Self.actions, Self.action()))
             _ = try await cluster.send(as: "alice", Self.decision("Approved", by: "alice"))
@@ -112,7 +112,7 @@ import Testing
             """#)
     }
 
-    @Test func `an action's right is for one object and for the one who acts`() async throws {
+    @Test func `BEAT: an action's right is for one object and for the one who acts`() async throws {
         try await Self.run { cluster in
             try await cluster.makeSandboxNamespace("research")
             func refused(_ resource: GroupVersionResource, _ object: JSONObject, _ says: String) async {
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test func `with the right for one object nothing else can be done`() async throws {
+    @Test func `BEAT: with the right for one object nothing else can be done`() async throws {
         try await Self.run { cluster in
             try await cluster.makeSandboxNamespace("research")
             _ = try await cluster.send(as: Self.granter, .create(.roles, Self.role(names: #"["p"]"#)))
@@ -151,7 +151,7 @@ import Testing
         }
     }
 
-    @Test func `the granter itself does nothing`() async throws {
+    @Test func `BEAT: the granter itself does nothing`() async throws {
         try await Self.run { cluster in
             try await cluster.makeSandboxNamespace("research")
             _ = try await cluster.admin.send(

@@ -212,6 +212,24 @@ import Testing
         }
     }
 
+    @Test func `opening a namespace to repairs takes a verb of its own`() async throws {
+        try await InstalledCluster.run([.access, .admission]) { cluster in
+            _ = try await cluster.admin.send(.create(.namespaces, ["metadata": ["name": "payments"]]))
+            _ = try await cluster.admin.send(
+                .create(
+                    .clusterRoles,
+                    .read(
+                        #"{"metadata":{"name":"labeller"},"rules":[{"apiGroups":[""],"resources":["namespaces"],"verbs":["get","patch"]}]}"#
+                    )))
+            try await cluster.bind("labeller", to: "bob")
+            let open: JSON = ["metadata": ["labels": ["kars.azure.com/repairs": "allowed"]]]
+            let request = KubernetesRequest.patch(.merge, .namespaces, name: "payments", open)
+            let refusal = await cluster.refusal(as: "bob", request)
+            #expect(refusal?.message.contains("takes the verb open-to-repairs") == true, "\(refusal?.message ?? "")")
+            #expect(await cluster.refusal(as: nil, request) == nil)
+        }
+    }
+
     @Test func `nothing publishes a sandbox or widens its network`() async throws {
         try await InstalledCluster.run([.access, .admission]) { cluster in
             try await cluster.makeSandboxNamespace("research")

@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func `one sandbox repairs, and only who may grant that makes it`() async throws {
+    @Test func `BEAT: one sandbox repairs, and only who may grant that makes it`() async throws {
         try await Self.run { cluster in
             _ = try await cluster.admin.send(
                 .create(

@@ -146,6 +146,7 @@ struct SRECommand: AsyncParsableCommand {
                 "\(name) is \(action.spec.approval.state.rawValue) already\(action.spec.approval.by.map { ", by \($0)" } ?? "")",
                 advice: "A decision stands; another repair has to be proposed.")
         }
+        try requireOpen(action, state)
         let me = try await cluster.ask("asking who we are") { api in
             try await api.send(.reviewSelf())["status"]?["userInfo"]?["username"]?.stringValue
         }
@@ -157,6 +158,23 @@ struct SRECommand: AsyncParsableCommand {
         ]
         let after = try await cluster.merge(KarsSREAction.self, name, patch)
         return Report(json: .object(after.withoutManagers), text: "\(name): \(state.rawValue) by \(me)")
+    }
+
+    /// What is over is not decided about; and what the controller has not seen undecided it never does, so nobody is let approve it.
+    private static func requireOpen(_ action: KarsSREAction, _ state: KarsSREAction.Approval.State) throws(CommandFailure) {
+        switch action.status.phase {
+        case .proposed: return
+        case nil where state == .rejected: return
+        case nil:
+            throw CommandFailure(
+                .failed, "\(action.name) is not Proposed yet: the controller has not looked at it",
+                advice: "Try again in a moment; `kars sre show \(action.name)` says how far it is.")
+        case let phase?:
+            let reason = action.status.conditions["Degraded"]?.message ?? ""
+            throw CommandFailure(
+                .refusedByPolicy, "\(action.name) is \(phase.rawValue)\(reason.isEmpty ? "" : ": \(reason)")",
+                advice: "There is nothing left to decide; another repair has to be proposed.")
+        }
     }
 
     private static func read(_ object: JSONObject, in cluster: ClusterConnection) throws(CommandFailure) -> KarsSREAction {

@@ -6,6 +6,8 @@ struct EvalStanding: Sendable {
     struct Seen: Sendable {
         /// The cases, or the reason of a condition and why there are none.
         var corpus: Corpus = .missing("CorpusBuiltinMissing", "")
+        /// Whether the sandbox is declared.
+        var isDeclared = false
         /// The sandbox's; nil: there is none, or it is another's.
         var deployment: JSONObject?
         var jobs: [JSONObject] = []
@@ -179,7 +181,10 @@ struct EvalStanding: Sendable {
         if case .missing(let reason, let message) = seen.corpus { return (reason, message) }
         if case .failure(let fault) = schedule { return ("SpecInvalid", fault.description) }
         if seen.deployment == nil {
-            return ("TargetSandboxMissing", "there is no running sandbox \(eval.spec.targetSandboxRef.name)")
+            let name = eval.spec.targetSandboxRef.name
+            return seen.isDeclared
+                ? ("TargetSandboxNotReady", "the sandbox \(name) has nothing yet that could be judged")
+                : ("TargetSandboxMissing", "there is no sandbox \(name)")
         }
         if let fault { return ("RunReportParseFailed", fault.description) }
         let last = eval.status.conditions["Degraded"]

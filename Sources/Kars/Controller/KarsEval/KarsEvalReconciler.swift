@@ -36,6 +36,7 @@ struct KarsEvalReconciler: Reconciler {
         let sandbox = eval.spec.targetSandboxRef.name, place = EvalJob.namespace(of: eval)
         observed.sandbox = try await api.objectIfPresent(
             .get(KarsSandbox.kind.resource, namespace: eval.namespace, name: sandbox))
+        observed.seen.isDeclared = observed.sandbox != nil
         // Without rights there: the namespace is no sandbox's, or not yet.
         do throws(APIStatus) {
             let deployment = try await api.objectIfPresent(.get(.deployments, namespace: place, name: sandbox))

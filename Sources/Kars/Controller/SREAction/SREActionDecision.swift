@@ -4,6 +4,7 @@ import KarsCore
 ///
 /// Nothing is done for an action that was not seen undecided first, in an earlier generation and with the same content; what was begun is
 /// finished once, whatever happens in between; and what comes too late to matter is said in a condition instead of being passed over.
+/// An object has one open action at a time: two that were looked at one by one could undo each other.
 struct SREActionDecision: Equatable, Sendable {
     enum Step: Equatable, Sendable {
         /// Nothing but the status, if that.
@@ -72,6 +73,8 @@ struct SREActionDecision: Equatable, Sendable {
     struct Seen: Equatable, Sendable {
         /// Why the target is not to be touched; nil: it may be.
         var refusal: String?
+        /// The open action that its target already has; nil: there is none.
+        var rival: String?
         /// How the target does; nil: nobody looked.
         var health: SRERecovery.Health?
     }
@@ -79,7 +82,7 @@ struct SREActionDecision: Equatable, Sendable {
     static func decide(_ action: Action, _ seen: Seen, now: UTCTime) -> SREActionDecision {
         var decision = SREActionDecision(status: action.status)
         switch action.status.phase {
-        case nil: decision.receive(action, now)
+        case nil: decision.receive(action, seen, now)
         case .proposed: decision.consider(action, now)
         case .approved: decision.proceed(action, seen, now)
         case .applied: decision.observe(action, seen, now)
@@ -90,12 +93,17 @@ struct SREActionDecision: Equatable, Sendable {
 
     // MARK: - Before anything is done
 
-    private mutating func receive(_ action: Action, _ now: UTCTime) {
+    private mutating func receive(_ action: Action, _ seen: Seen, _ now: UTCTime) {
         status.observedGeneration = action.generation
         guard let spec = action.spec else { return fail("SpecInvalid", action.fault, now) }
         switch spec.approval.state {
         case .pending:
             status.actionDigest = action.digest
+            if let rival = seen.rival {
+                let message = "\(rival) is open for the same object: decide about that first, then propose again"
+                status.approved(.false, "TargetBusy", message, now)
+                return fail("TargetBusy", message, now)
+            }
             status.approved(.false, "Pending", "nobody has decided", now)
             status.move(to: .proposed, "Proposed", "it waits for a decision until \(action.expiry.rfc3339)", now)
             requeue(Timing.proposed, until: action.expiry, now)

@@ -1,6 +1,8 @@
 import KarsCore
 
 /// The loop of repairs: rounds for each action, and a sweep of rights that nobody uses at the start and whenever an action goes.
+///
+/// One round at a time, so that what a round reads of other actions (`SREActionRounds.rival`) holds until it has written its own.
 struct SREActionLoop: Sendable {
     enum Work: Hashable, Sendable, CustomStringConvertible {
         case action(ObjectKey)
@@ -30,7 +32,7 @@ struct SREActionLoop: Sendable {
         rounds.events = events
         let work = rounds
         loop = RoundLoop(
-            workers: 2, backoff: Backoff(initial: .milliseconds(200), maximum: .seconds(15)), time: time, log: work.log
+            workers: 1, backoff: Backoff(initial: .milliseconds(200), maximum: .seconds(15)), time: time, log: work.log
         ) { (item) async throws(APIStatus) in
             let start = time.now()
             do throws(APIStatus) {

@@ -24,9 +24,13 @@ struct SREActionRounds: Sendable {
         let effect = action.spec.map { SREActionEffect(action: $0.action) }
         var live: JSONObject?
         var seen = SREActionDecision.Seen()
-        if let effect, action.status.phase == .approved, action.status.startedAt == nil {
+        if let effect, action.status.phase == nil {
+            seen.rival = try await rival(of: object, effect)
+        } else if let effect, action.status.phase == .approved, action.status.startedAt == nil {
             live = try await self.live(effect)
-            seen.refusal = safety.refusal(of: effect, on: live)
+            let place = effect.action.params.namespace
+            let labels = try await api.objectIfPresent(.get(.namespaces, namespace: nil, name: place))?.labels ?? [:]
+            seen.refusal = safety.refusal(in: place, labels: labels) ?? safety.refusal(of: effect, on: live)
         } else if let effect, let intent = action.intent, action.isWatched {
             seen.health = SRERecovery.health(of: effect, intent, try await surroundings(of: effect, intent), now: time.utc())
         }
@@ -167,6 +171,14 @@ struct SREActionRounds: Sendable {
 
     // MARK: - Looking
 
+    /// Another open action about the same object. Asked of the server and not of a copy, and by one round at a time: two that are proposed
+    /// together are not both taken.
+    private func rival(of object: JSONObject, _ effect: SREActionEffect) async throws(APIStatus) -> String? {
+        try await api.list(Self.resource).items
+            .first { $0.uid != object.uid && SREActionDecision.Action(reading: $0).isOpen(about: effect.target) }
+            .map { "\(ObjectKey($0))" }
+    }
+
     private func live(_ effect: SREActionEffect) async throws(APIStatus) -> JSONObject? {
         let target = effect.target
         return try await api.objectIfPresent(.get(target.resource, namespace: target.namespace, name: target.name ?? ""))
@@ -253,6 +265,12 @@ struct SREActionRounds: Sendable {
 extension SREActionDecision.Action {
     /// What was noted before the action was done.
     var intent: SREIntent? { status.previous.flatMap { try? SREIntent(reading: $0, at: "status.previous") } }
+
+    /// Whether it was taken up and may still change `target`, or is waiting for that to help.
+    func isOpen(about target: ObjectPath) -> Bool {
+        guard [.proposed, .approved, .applied].contains(status.phase), let spec else { return false }
+        return SREActionEffect(action: spec.action).target == target
+    }
 
     /// Whether its target is still looked at.
     var isWatched: Bool { status.phase == .applied || (status.phase == .failed && status.appliedAt != nil) }

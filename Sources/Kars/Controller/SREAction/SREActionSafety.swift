@@ -4,17 +4,28 @@ import KarsCore
 struct SREActionSafety: Equatable, Sendable {
     /// Namespaces in which nothing is repaired, with those of the definition (`SRE_DENIED_NAMESPACES`).
     var deniedNamespaces: Set<String> = Set(SREActionRequest.Parameters.deniedNamespaces)
+    /// Namespaces in which repairs are made besides those of sandboxes, whose names begin with `kars-`, and those that are labelled
+    /// `kars.azure.com/repairs=allowed` (`SRE_ALLOWED_NAMESPACES`).
+    var allowedNamespaces: Set<String> = []
     /// Beginnings of images that may be put where another repository's ran (`SRE_IMAGE_PREFIXES`), for instance `registry.example/apps/`.
     var imagePrefixes: [String] = []
     /// Whether parts of kars itself may be touched (`SRE_ALLOW_OWN_PARTS`).
     var allowsOwnParts = false
 
+    static let allowLabel = SREManifests.repairsLabel
+
+    /// Why nothing is repaired in a namespace with those labels; nil: something may be.
+    func refusal(in namespace: String, labels: [String: String]) -> String? {
+        if deniedNamespaces.contains(namespace) { return "nothing is repaired in namespace \(namespace)" }
+        if namespace.hasPrefix("kars-") || allowedNamespaces.contains(namespace) || labels[Self.allowLabel] == "allowed" {
+            return nil
+        }
+        return "namespace \(namespace) is not open to repairs: label it \(Self.allowLabel)=allowed"
+    }
+
     /// Why `live` is not to be touched; nil: it may be.
     func refusal(of effect: SREActionEffect, on live: JSONObject?) -> String? {
         let action = effect.action
-        if deniedNamespaces.contains(action.params.namespace) {
-            return "nothing is repaired in namespace \(action.params.namespace)"
-        }
         guard let live else { return "\(effect.target) does not exist" }
         if live.isBeingDeleted { return "\(effect.target) is being deleted already" }
         let labels = live.labels
@@ -58,6 +69,7 @@ extension SREActionSafety {
     init(reading reader: inout EnvironmentReader) {
         self.init()
         deniedNamespaces.formUnion(reader.list("SRE_DENIED_NAMESPACES"))
+        allowedNamespaces = Set(reader.list("SRE_ALLOWED_NAMESPACES"))
         imagePrefixes = reader.list("SRE_IMAGE_PREFIXES")
         allowsOwnParts = reader.flag("SRE_ALLOW_OWN_PARTS", or: false)
     }

@@ -91,6 +91,12 @@ struct SandboxPlan: Sendable {
             return Problem(
                 reason: "AdapterMissing", message: "there is no adapter for SemanticKernel; bring your own image with kind BYO")
         }
+        // Whoever asked for an identity is not made anonymous behind their back.
+        if sandbox.spec.meshAuth?.mode == .agentID {
+            return Problem(
+                reason: "AgentIdentityProvisioningFailed",
+                message: "this version makes no identities of agents: meshAuth.mode auto and anonymous do without")
+        }
         if runtime.agentCodes.contains(where: { $0.code.git != nil }) {
             return Problem(
                 reason: "AgentCodeUnsupported",

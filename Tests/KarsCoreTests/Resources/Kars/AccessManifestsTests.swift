@@ -37,7 +37,7 @@ import Testing
         )
     }
 
-    @Test func `the repair agent reads no secret`() {
+    @Test func `BEAT: the repair agent reads no secret`() {
         let rules = Self.rules(of: .clusterRoles).filter { ["kars-sre-reader", "kars-sre-action-author"].contains($0.role) }
         #expect(!rules.isEmpty && rules.allSatisfy { !$0.resources.contains("secrets") })
         #expect(

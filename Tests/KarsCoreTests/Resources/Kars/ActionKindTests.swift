@@ -41,7 +41,7 @@ import Testing
     ]
 
     @Test(arguments: actions)
-    func `an action is refused by its definition and by the program alike`(patch: String, isGood: Bool) throws {
+    func `BEAT: an action is refused by its definition and by the program alike`(patch: String, isGood: Bool) throws {
         let spec = try merged(Self.quota, patch)
         #expect(Self.action.served(spec).isEmpty == isGood, "\(Self.action.served(spec))")
         #expect(Self.action.held(spec).isEmpty == isGood, "\(Self.action.held(spec))")
@@ -54,7 +54,7 @@ import Testing
         (#"{"rationale":"more"}"#, false), (#"{"diagnosis":"more"}"#, false), (#"{"ttlMinutes":16}"#, false),
         ("{}", true),
     ])
-    func `what was proposed never changes`(patch: String, isGood: Bool) throws {
+    func `BEAT: what was proposed never changes`(patch: String, isGood: Bool) throws {
         #expect(Self.action.served(try merged(Self.quota, patch), old: Self.quota).isEmpty == isGood)
     }
 
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func `an action born approved is refused`() throws {
+    @Test func `BEAT: an action born approved is refused`() throws {
         let approved = try merged(Self.quota, #"{"approval":{"state":"Approved","by":"mallory"}}"#)
         #expect(
             Self.action.served(approved).map(\.description) == [
@@ -133,21 +133,21 @@ import Testing
     ]
 
     @Test(arguments: authentications)
-    func `an authentication is refused by its definition and by the program alike`(patch: String, isGood: Bool) throws {
+    func `BEAT: an authentication is refused by its definition and by the program alike`(patch: String, isGood: Bool) throws {
         let spec = try merged(Self.tenant, patch)
         let check = Self.authentication
         #expect(check.served(spec, name: "default").isEmpty == isGood, "\(check.served(spec, name: "default"))")
         #expect(check.held(spec).isEmpty == isGood, "\(check.held(spec))")
     }
 
-    @Test func `there is one authentication, named default`() {
+    @Test func `BEAT: there is one authentication, named default`() {
         #expect(
             Self.authentication.served(Self.tenant, name: "other").map(\.description) == [
                 "<nil>: Invalid value: there is one KarsAuthConfig, named default"
             ])
     }
 
-    @Test func `credentialMode is in the definition`() {
+    @Test func `BEAT: credentialMode is in the definition`() {
         var spec = Self.tenant
         KarsAuthConfig.Spec.schema.applyDefaults(to: &spec)
         #expect(spec["controller"]?["credentialMode"] == "ManagedIdentityImds")
@@ -175,7 +175,7 @@ import Testing
         #expect(Self.pairing.held(spec).isEmpty == isGood, "\(Self.pairing.held(spec))")
     }
 
-    @Test func `an expiry that cannot be read never comes into being`() throws {
+    @Test func `BEAT: an expiry that cannot be read never comes into being`() throws {
         #expect(
             Self.pairing.served(try merged(Self.invitation, #"{"expiresAt":"2026-13-01"}"#)).map(\.field) == ["spec.expiresAt"])
     }

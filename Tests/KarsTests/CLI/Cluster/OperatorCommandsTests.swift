@@ -70,6 +70,7 @@ import Testing
             "approval": ["state": "Pending"],
             "rationale": "left from a test", "ttlMinutes": 15,
         ],
+        "status": ["phase": "Proposed"],
     ]
 
     private func cluster() async throws -> (FakeCluster, ClusterConnection) {
@@ -97,6 +98,35 @@ import Testing
         await #expect { _ = try await SRECommand.decide(decided, .approved, nil, in: cluster) } throws: {
             ($0 as? CommandFailure)?.status == .refusedByPolicy
         }
+    }
+
+    @Test(arguments: [
+        (nil, true, "not Proposed yet"), (nil, false, nil), ("Failed", true, "is Failed: another is open"),
+        ("Expired", false, "is Expired"), ("Proposed", true, nil),
+    ])
+    func `what the controller has not looked at, or what is over, is not approved`(
+        phase: String?, approves: Bool, refusal: String?
+    ) async throws {
+        let (fake, cluster) = try await cluster()
+        var status: JSONObject = ["phase": .null, "conditions": .null]
+        status["phase"] = phase.map(JSON.string) ?? .null
+        if phase == "Failed" {
+            status["conditions"] = [
+                [
+                    "type": "Degraded", "status": "True", "reason": "TargetBusy", "message": "another is open",
+                    "lastTransitionTime": "2026-01-02T03:04:05Z",
+                ]
+            ]
+        }
+        _ = try await fake.send(
+            .patchStatus(KarsSREAction.kind.resource, namespace: "kars-sre", name: "sre-action-1", .object(status)))
+        let object = try await cluster.existing(KarsSREAction.self, "sre-action-1")
+        var said: String?
+        do { _ = try await SRECommand.decide(object, approves ? .approved : .rejected, nil, in: cluster) } catch {
+            said = (error as? CommandFailure)?.message
+        }
+        #expect((said == nil) == (refusal == nil))
+        #expect(said?.contains(refusal ?? "") ?? true, "\(said ?? "")")
     }
 
     @Test func `what changed since it was looked at is not decided about`() async throws {

@@ -13,11 +13,16 @@ import Testing
     /// A sandbox that runs, and an evaluation of it.
     final class Story: Sendable {
         let cluster: FakeCluster
-        let clock = ManualClock(utc: start)
+        let clock: ManualClock
         let loop: ReconcileLoop<KarsEvalReconciler>
 
-        init(fault: @escaping @Sendable (KubernetesRequest) async -> FakeCluster.Fault? = { _ in nil }) {
-            cluster = FakeCluster(fault: fault)
+        convenience init(fault: @escaping @Sendable (KubernetesRequest) async -> FakeCluster.Fault? = { _ in nil }) {
+            self.init(on: FakeCluster(fault: fault), ManualClock(utc: start))
+        }
+
+        init(on cluster: FakeCluster, _ clock: ManualClock) {
+            self.cluster = cluster
+            self.clock = clock
             loop = ReconcileLoop(
                 KarsEvalReconciler(time: clock), informers: SharedInformers(of: cluster, time: clock))
         }
@@ -59,16 +64,11 @@ import Testing
         var jobs: [JSONObject] { cluster.objects(.jobs) }
         var status: KarsEval.Status? { cluster.object(evals, key).flatMap { try? KarsEval(reading: $0) }?.status }
 
-        /// What the Job's controller and its node say of a run that is over.
-        func finish(_ job: JSONObject, failed: Int = 0, errored: Int = 0, says words: String? = nil, isLost: Bool = false)
-            async throws
-        {
-            let condition: JSON = [
-                "type": failed + errored > 0 ? "Failed" : "Complete", "status": "True",
-                "lastTransitionTime": .string(clock.utc().rfc3339),
-            ]
-            _ = try await cluster.send(
-                .patchStatus(.jobs, namespace: place, name: job.name, ["conditions": [condition]]))
+        /// What the node and then the Job's controller say of a run that is over.
+        func finish(
+            _ job: JSONObject, failed: Int = 0, errored: Int = 0, says words: String? = nil, isLost: Bool = false,
+            settles: Bool = true
+        ) async throws {
             if !isLost {
                 let digest = EvalCorpus.digest(of: try #require(BuiltinCorpora.bytes("banned-tools")))
                 let names: [JSON] = (0..<min(failed, 5)).map { .string("case-\($0)") }
@@ -90,7 +90,13 @@ import Testing
                             "status": ["containerStatuses": [status]],
                         ]))
             }
-            try await settle()
+            let condition: JSON = [
+                "type": failed + errored > 0 ? "Failed" : "Complete", "status": "True",
+                "lastTransitionTime": .string(clock.utc().rfc3339),
+            ]
+            _ = try await cluster.send(
+                .patchStatus(.jobs, namespace: place, name: job.name, ["conditions": [condition]]))
+            if settles { try await settle() }
         }
     }
 
@@ -133,6 +139,53 @@ import Testing
         #expect(context["capabilities"]?["drop"] == ["ALL"])
         #expect(context["readOnlyRootFilesystem"] == true)
         #expect(pod["automountServiceAccountToken"] == false)
+    }
+
+    @Test func `BEAT: the runner is there wherever the router is: it is the same image`() async throws {
+        let story = Story()
+        try await story.set()
+        try await story.ask()
+        let pod = try #require(story.jobs.first?["spec"]?["template"]?["spec"])
+        let router = pod["initContainers"]?.arrayValue?.first { $0["name"]?.stringValue == SandboxPod.routerContainer }
+        #expect(pod["containers"]?[0]?["image"] == router?["image"])
+        let own = Story()
+        try await own.set { $0["runnerImage"] = "registry.example/runner:1" }
+        try await own.ask()
+        #expect(own.jobs.first?["spec"]?["template"]?["spec"]?["containers"]?[0]?["image"] == "registry.example/runner:1")
+    }
+
+    @Test func `BEAT: the report is the container's last words, and says its version; nobody reads a log for it`() async throws {
+        let story = Story()
+        try await story.set()
+        try await story.ask()
+        try await story.finish(try #require(story.jobs.first))
+        #expect(story.status?.lastResult?.schemaVersion == "v1")
+        let logs = story.cluster.requests.filter { request in
+            guard case .object(let path) = request.target else { return false }
+            return path.subresource == "log"
+        }
+        #expect(logs.isEmpty)
+    }
+
+    @Test func `BEAT: a Job that ends brings its evaluation up, and nothing else does`() async throws {
+        let cluster = FakeCluster(), clock = ManualClock(utc: Self.start)
+        let story = Story(on: cluster, clock)
+        try await story.set()
+        try await story.ask()
+        let informers = SharedInformers(of: cluster, time: clock)
+        let loop = ReconcileLoop(KarsEvalReconciler(time: clock), informers: informers)
+        KarsEvalReconciler.addWatches(to: loop)
+        let running = Task {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await informers.run() }
+                group.addTask { await loop.run() }
+            }
+        }
+        try await informers.waitUntilSynced()
+        try await story.finish(try #require(story.jobs.first), failed: 1, settles: false)
+        await cluster.wait { _ in story.status?.lastResult?.failed == 1 }
+        running.cancel()
+        await running.value
     }
 
     @Test func `BEAT: a run whose Job failed is seen, and is drift`() async throws {
@@ -247,6 +300,9 @@ import Testing
         let story = Story()
         try await story.set(withSandbox: false)
         #expect(story.status?.conditions["Degraded"]?.reason == "TargetSandboxMissing")
+        _ = try await story.cluster.send(.create(KarsSandbox.kind.resource, SandboxFixture.object()))
+        try await story.settle()
+        #expect(story.status?.conditions["Degraded"]?.reason == "TargetSandboxNotReady")
         let unknown = Story()
         try await unknown.set(corpus: ["builtin": "nothing"])
         #expect(unknown.status?.conditions["Degraded"]?.reason == "CorpusBuiltinMissing")

@@ -76,7 +76,9 @@ import Testing
         var grants: Int { cluster.objects(SREGrant.roles).count + cluster.objects(SREGrant.bindings).count }
     }
 
-    @Test func `a quota is deleted by the writer, with a right that was lent for it and taken back`() async throws {
+    @Test func `BEAT: tried by the server first, then done by the writer, with a right that was lent for it and is taken back`()
+        async throws
+    {
         let story = Story()
         try await story.set()
         try await story.run(until: .proposed)
@@ -187,6 +189,25 @@ import Testing
         #expect(story.identities.calls.value == [])
     }
 
+    @Test func `a namespace that is not open to repairs is left alone, and one that is opened is not`() async throws {
+        for label in ["allowed", nil] {
+            let story = Story()
+            var labels = JSONObject()
+            labels[SREActionSafety.allowLabel] = label.map(JSON.string)
+            _ = try await story.cluster.send(
+                .create(.namespaces, ["metadata": ["name": "payments", "labels": .object(labels)]]))
+            var quota = Fixture.quotaObject
+            quota.metadata["namespace"] = "payments"
+            _ = try await story.cluster.send(.create(.resourceQuotas, quota))
+            let request = SREActionRequest(.deleteResourceQuota, .init(namespace: "payments", name: Fixture.quota))
+            _ = try await story.cluster.send(.create(SREActionRounds.resource, Fixture.object(request)))
+            try await story.run(until: .proposed)
+            try await story.decide()
+            try await story.run(until: label == nil ? .failed : .applied)
+            #expect(story.cluster.objects(.resourceQuotas).count == (label == nil ? 1 : 0))
+        }
+    }
+
     @Test func `rejected: nothing is done`() async throws {
         let story = Story()
         try await story.set()
@@ -209,6 +230,64 @@ import Testing
             #expect(story.cluster.version == version)
             #expect(pause != nil)
         }
+    }
+
+    @Test func `BEAT: who approved it, and what came of it, is told as Events about it`() async throws {
+        let story = Story()
+        try await story.set()
+        let recorder = EventRecorder(
+            through: story.cluster, controller: "kars-controller/KarsSREAction", instance: "i", time: story.clock)
+        var rounds = story.rounds
+        rounds.events = recorder
+        let telling = Task { await recorder.run() }
+        func round() async throws { _ = try await rounds.round(Fixture.key) }
+        try await round()
+        try await story.decide()
+        for _ in 0..<3 { try await round() }
+        try await story.heal()
+        try await round()
+        #expect(story.status?.phase == .recovered)
+        await story.cluster.wait { $0.objects(.events).count == 4 }
+        telling.cancel()
+        await telling.value
+        let notes = story.cluster.objects(.events)
+        #expect(
+            notes.compactMap { $0["reason"]?.stringValue }.sorted() == ["Approved", "PendingRecovery", "Proposed", "Recovered"])
+        let approval = try #require(notes.first { $0["reason"] == "Approved" })
+        #expect(approval["note"]?.stringValue?.contains(Fixture.approver) == true)
+        #expect(approval["regarding"]?["name"]?.stringValue == Fixture.key.name)
+    }
+
+    @Test func `BEAT: one open action per target; when it is over the next may be proposed`() async throws {
+        let story = Story()
+        try await story.set()
+        try await story.run(until: .proposed)
+        func propose(_ name: String, _ request: SREActionRequest = Fixture.deleteQuota) async throws -> KarsSREAction.Status? {
+            var object = Fixture.object(request)
+            object.metadata["name"] = .string(name)
+            object.metadata["uid"] = .string("00000000-0000-4000-8000-\(name)")
+            _ = try await story.cluster.send(.create(SREActionRounds.resource, object))
+            let key = ObjectKey(namespace: Fixture.home, name: name)
+            _ = try await story.rounds.round(key)
+            return story.cluster.object(SREActionRounds.resource, key).flatMap { try? KarsSREAction(reading: $0) }?.status
+        }
+        let second = try await propose("second")
+        #expect(second?.phase == .failed)
+        #expect(second?.conditions["Approved"]?.reason == "TargetBusy")
+        #expect(second?.conditions["Degraded"]?.message.contains("\(Fixture.key)") == true, "it says which is open")
+
+        let elsewhere = try await propose(
+            "elsewhere", SREActionRequest(.deleteResourceQuota, .init(namespace: Fixture.place, name: "another-quota")))
+        #expect(elsewhere?.phase == .proposed, "another object is another matter")
+
+        try await story.decide()
+        try await story.run(until: .applied)
+        let third = try await propose("third")
+        #expect(third?.phase == .failed, "what was done and has not helped yet is open too")
+        try await story.heal()
+        try await story.run(until: .recovered)
+        let fourth = try await propose("fourth")
+        #expect(fourth?.phase == .proposed)
     }
 
     @Test func `an hour after its end the action goes`() async throws {

@@ -13,6 +13,8 @@ import Testing
         let administrator: KubernetesClient
         /// The repair agent.
         let agent: KubernetesClient
+        /// Who bears the controller's token.
+        let controller: KubernetesClientConfig
         let time: any TimeSource
 
         @discardableResult
@@ -48,8 +50,11 @@ import Testing
         }
     }
 
-    /// The cluster with everything that is shipped, the controller with its own token, and a node that pretends.
-    static func run(_ body: @escaping @Sendable (Cluster) async throws -> Void) async throws {
+    /// The cluster with everything that is shipped, the controller with its own token, and a node that pretends; `hasController`: or
+    /// somebody who takes the controller's part.
+    static func run(
+        hasController: Bool = true, _ body: @escaping @Sendable (Cluster) async throws -> Void
+    ) async throws {
         try await withTemporaryDirectory { path in
             let cluster = try LocalCluster(
                 ClusterDirectory(path: path), executable: NetworkRig.executable, hasNode: false, log: .silent)
@@ -62,7 +67,7 @@ import Testing
                 }
                 tasks.addTask {
                     defer { ending.finish() }
-                    for await record in ready { return try await play(path, record, body) }
+                    for await record in ready { return try await play(path, record, hasController, body) }
                 }
                 try await tasks.waitForAll()
             }
@@ -70,7 +75,8 @@ import Testing
     }
 
     private static func play(
-        _ path: String, _ record: ClusterDirectory.Record, _ body: @escaping @Sendable (Cluster) async throws -> Void
+        _ path: String, _ record: ClusterDirectory.Record, _ hasController: Bool,
+        _ body: @escaping @Sendable (Cluster) async throws -> Void
     ) async throws {
         let group = APIServerFixture.group
         let administrator = try `Local cluster`.administrator(record, path, group)
@@ -79,26 +85,35 @@ import Testing
         try await prepareAgent(administrator)
         let agent = KubernetesClient(
             try await config(record, path, administrator, "kars-sre", "sandbox"), group: group)
-        let environment = EnvironmentReader(values: ["CONTROLLER_METRICS_ADDR": "disabled"])
-        let controller = try Controller(
-            config: ControllerConfig(reading: environment, namespace: "kars-system"),
-            cluster: try await config(record, path, administrator, "kars-system", "kars-controller"), isInCluster: false,
-            log: .silent)
-        let node = Task { await PretendedNode(api: administrator).run() }
-        let (end, ending) = AsyncStream.makeStream(of: Void.self)
-        let running = Task { try await controller.run { _ in for await _ in end {} } }
+        let token = try await config(record, path, administrator, "kars-system", "kars-controller")
+        let parts = Task {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await PretendedNode(api: administrator).run() }
+                if hasController { tasks.addTask { try await operate(token) } }
+                try await tasks.waitForAll()
+            }
+        }
         let result: Result<Void, any Error>
         do {
             result = .success(
-                try await body(Cluster(administrator: administrator, agent: agent, time: administrator.time)))
+                try await body(
+                    Cluster(administrator: administrator, agent: agent, controller: token, time: administrator.time)))
         } catch { result = .failure(error) }
-        ending.finish()
-        node.cancel()
-        await node.value
-        try await running.value
+        parts.cancel()
+        try await parts.value
         await agent.close()
         await administrator.close()
         try result.get()
+    }
+
+    /// The controller, until the task is cancelled.
+    private static func operate(_ cluster: KubernetesClientConfig) async throws {
+        let environment = EnvironmentReader(values: ["CONTROLLER_METRICS_ADDR": "disabled"])
+        let controller = try Controller(
+            config: ControllerConfig(reading: environment, namespace: "kars-system"), cluster: cluster, isInCluster: false,
+            log: .silent)
+        let (never, _) = AsyncStream.makeStream(of: Void.self)
+        try await controller.run { _ in for await _ in never {} }
     }
 
     /// What the controller makes for a sandbox with the role `sre`, and more: it is given the right to approve, so that what keeps it
@@ -206,11 +221,14 @@ import Testing
                     "repair", ["action": ["params": ["name": "another-quota"]]], as: cluster.administrator)
             }
 
-            _ = try await cluster.patch(
-                "repair", ["approval": ["state": "Approved", "by": "kubernetes-admin", "note": "go ahead"]],
-                as: cluster.administrator)
+            // As `kars sre approve` does.
+            let connection = ClusterConnection(api: cluster.administrator, namespace: Fixture.home)
+            let told = try await SRECommand.decide(
+                try await connection.existing(KarsSREAction.self, "repair"), .approved, "go ahead", in: connection)
+            #expect(told.text == "repair: Approved by kubernetes-admin")
             let recovered = try await cluster.phase("Recovered", of: "repair")
             let status = try #require(recovered["status"])
+            #expect(recovered["spec"]?["approval"] == ["state": "Approved", "by": "kubernetes-admin", "note": "go ahead"])
             #expect(status["approvedBy"] == "kubernetes-admin")
             #expect(status["previous"]?["was"]?["spec"]?["hard"]?["requests.memory"] == "50Mi")
             #expect(status["previous"]?["workloads"] == ["Deployment/research"])
@@ -228,6 +246,181 @@ import Testing
                 _ = try await cluster.patch(
                     "repair", ["approval": ["state": "Rejected", "by": "kubernetes-admin"]], as: cluster.administrator)
             }
+        }
+    }
+
+    /// Has an action proposed by the agent and approved, and goes through its rounds until it is done.
+    static func carryOut(_ name: String, _ request: SREActionRequest, _ rounds: SREActionRounds, _ cluster: Cluster) async throws
+    {
+        var object = proposal(name)
+        var spec = object["spec"]?.objectValue ?? JSONObject()
+        spec["action"] = request.json
+        object["spec"] = .object(spec)
+        _ = try await cluster.agent.object(.create(SREActionRounds.resource, object))
+        let key = ObjectKey(namespace: Fixture.home, name: name)
+        _ = try await rounds.round(key)
+        _ = try await cluster.patch(
+            name, ["approval": ["state": "Approved", "by": "kubernetes-admin"]], as: cluster.administrator)
+        // Approved, rehearsed, performed.
+        for _ in 0..<3 { _ = try await rounds.round(key) }
+        let status = try await cluster.administrator.object(
+            .get(SREActionRounds.resource, namespace: Fixture.home, name: name))["status"]
+        #expect(status?["phase"] == "Applied", "\(name): \(status ?? .null)")
+        #expect(status?["writerCrbName"] == nil)
+    }
+
+    @Test func `BEAT: every action of the set is done with the one right that it takes, scaling too`() async throws {
+        try await Self.run(hasController: false) { cluster in
+            let controller = KubernetesClient(cluster.controller, group: APIServerFixture.group)
+            let tokens = TokenIdentities(
+                api: controller, cluster: cluster.controller, namespace: "kars-system", group: APIServerFixture.group,
+                holds: { true })
+            let rounds = SREActionRounds(namespace: "kars-system", api: controller, identities: tokens, time: cluster.time)
+            for name in ["scaled", "patched", "restarted", "replaced"] {
+                var object = Self.deployment
+                object.metadata["name"] = .string(name)
+                try await cluster.create(.deployments, object)
+            }
+            func parameters(_ name: String) -> SREActionRequest.Parameters { .init(namespace: Fixture.place, name: name) }
+            func deployment(_ name: String) async throws -> JSONObject {
+                try await cluster.administrator.object(.get(.deployments, namespace: Fixture.place, name: name))
+            }
+
+            var scale = SREActionRequest(.scaleDeployment, parameters("scaled"))
+            scale.params.replicas = 3
+            try await Self.carryOut("scale", scale, rounds, cluster)
+            #expect(try await deployment("scaled")["spec"]?["replicas"] == 3)
+
+            var patch = SREActionRequest(.patchDeploymentImage, parameters("patched"))
+            (patch.params.container, patch.params.image) = ("agent", "agent:2")
+            try await Self.carryOut("patch", patch, rounds, cluster)
+            let containers = try await deployment("patched")["spec"]?["template"]?["spec"]?["containers"]
+            #expect(containers?[0]?["image"] == "agent:2")
+
+            try await Self.carryOut("restart", SREActionRequest(.rolloutRestart, parameters("restarted")), rounds, cluster)
+            let restarted = try await deployment("restarted")["spec"]?["template"]?["metadata"]?["annotations"]
+            #expect(restarted?[SREActionEffect.restartAnnotation] != nil)
+
+            let pods = try await cluster.wait(for: .pods, in: Fixture.place) { all in
+                all.contains { $0.name.hasPrefix("replaced-") }
+            }
+            let pod = try #require(pods.first { $0.name.hasPrefix("replaced-") })
+            try await Self.carryOut("delete-pod", SREActionRequest(.deletePod, parameters(pod.name)), rounds, cluster)
+            try await cluster.wait(for: .pods, in: Fixture.place) { all in !all.contains { $0.uid == pod.uid } }
+
+            try await cluster.create(.resourceQuotas, Fixture.quotaObject)
+            try await Self.carryOut("delete-quota", Fixture.deleteQuota, rounds, cluster)
+            let quotas = try await cluster.administrator.list(.resourceQuotas, namespace: Fixture.place)
+            #expect(quotas.items.isEmpty)
+            await controller.close()
+        }
+    }
+
+    @Test func `BEAT: the writer's token can do the one thing, while it is done, and nothing else`() async throws {
+        try await Self.run(hasController: false) { cluster in
+            let group = APIServerFixture.group
+            let controller = KubernetesClient(cluster.controller, group: group)
+            var another = Fixture.quotaObject
+            another.metadata["name"] = "another-quota"
+            for quota in [Fixture.quotaObject, another] { try await cluster.create(.resourceQuotas, quota) }
+            var elsewhere = Fixture.quotaObject
+            elsewhere.metadata["namespace"] = "default"
+            try await cluster.create(.resourceQuotas, elsewhere)
+
+            let tokens = TokenIdentities(
+                api: controller, cluster: cluster.controller, namespace: "kars-system", group: group, holds: { true })
+            let thief = ThievingIdentities(tokens)
+            let rounds = SREActionRounds(
+                namespace: "kars-system", api: controller, identities: thief, time: cluster.time)
+            try await Self.carryOut("repair", Fixture.deleteQuota, rounds, cluster)
+            #expect(thief.tokens.value == 2, "one for the trial, one for the deed")
+            for (attempt, codes) in thief.refusals.value {
+                #expect(codes == [403, 403], "\(attempt)")
+            }
+            #expect(thief.refusals.value.count == ThievingIdentities.attempts.count)
+            let left = try await cluster.administrator.list(.resourceQuotas).items.map { "\($0.namespace ?? "")/\($0.name)" }
+            #expect(left.sorted() == ["default/\(Fixture.quota)", "\(Fixture.place)/another-quota"])
+
+            // Afterwards the right is gone, whoever still has the token, and although the object is back.
+            try await cluster.create(.resourceQuotas, Fixture.quotaObject)
+            await #expect(throws: APIStatus.self) {
+                _ = try await tokens.acting(as: SREManifests.writer) { (writer) async throws(APIStatus) in
+                    try await writer.send(.delete(.resourceQuotas, namespace: Fixture.place, name: Fixture.quota))
+                }
+            }
+            let after = try await cluster.administrator.list(.resourceQuotas, namespace: Fixture.place)
+            #expect(after.items.count == 2)
+            await controller.close()
+        }
+    }
+}
+
+/// Hands out real tokens after a thief has tried everything with the writer's.
+private final class ThievingIdentities: SREIdentities {
+    typealias Fixture = SREActionFixture
+
+    /// What the code of the answer to each attempt was, token by token.
+    let refusals = Watched<[String: [Int]]>([:])
+    /// How many of the writer's tokens passed through the thief's hands.
+    let tokens = Watched(0)
+    private let real: TokenIdentities
+
+    init(_ real: TokenIdentities) { self.real = real }
+
+    static let attempts: [(String, KubernetesRequest)] = [
+        ("another quota", .delete(.resourceQuotas, namespace: Fixture.place, name: "another-quota")),
+        ("the quota of that name elsewhere", .delete(.resourceQuotas, namespace: "default", name: Fixture.quota)),
+        ("which quotas there are", .list(.resourceQuotas, namespace: Fixture.place)),
+        (
+            "a larger quota",
+            .patch(
+                .merge, .resourceQuotas, namespace: Fixture.place, name: Fixture.quota,
+                ["spec": ["hard": ["requests.memory": "1Ti"]]])
+        ),
+        ("secrets", .list(.secrets, namespace: Fixture.place)),
+        (
+            "a pod",
+            .create(
+                .pods,
+                [
+                    "metadata": ["name": "mine", "namespace": .string(Fixture.place)],
+                    "spec": ["containers": [["name": "c", "image": "i"]]],
+                ])
+        ),
+        (
+            "a right of its own",
+            .create(
+                SREGrant.bindings,
+                [
+                    "metadata": ["name": "mine", "namespace": .string(Fixture.place)],
+                    "roleRef": ["apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"],
+                    "subjects": [["kind": "ServiceAccount", "name": "kars-sre-writer", "namespace": "kars-system"]],
+                ])
+        ),
+        (
+            "a token of the granter",
+            .token(namespace: "kars-system", serviceAccount: SREManifests.granter, expirationSeconds: 600)
+        ),
+        ("another action", .create(SREActionRounds.resource, `SRE quota demo`.proposal("stolen"))),
+    ]
+
+    func acting<Result: Sendable>(
+        as account: String, _ body: @Sendable (any KubernetesAPI) async throws(APIStatus) -> Result
+    ) async throws(APIStatus) -> Result {
+        let (refusals, tokens) = (refusals, tokens)
+        return try await real.acting(as: account) { (api) async throws(APIStatus) in
+            if account == SREManifests.writer {
+                tokens.change { $0 += 1 }
+                for (name, request) in Self.attempts {
+                    let code: Int
+                    do throws(APIStatus) {
+                        _ = try await api.send(request)
+                        code = 200
+                    } catch { code = error.code }
+                    refusals.change { $0[name, default: []].append(code) }
+                }
+            }
+            return try await body(api)
         }
     }
 }

@@ -141,14 +141,19 @@ import Testing
         return request
     }
 
-    @Test func `BEAT: namespaces can be denied by the operator, with those that always are`() {
-        #expect(Self.refusal(Fixture.deleteQuota, Fixture.quotaObject) == nil)
+    @Test func `BEAT: nothing is repaired where the operator denies it, nor where nobody opened the namespace`() {
         var safety = SREActionSafety()
-        safety.deniedNamespaces.insert(Fixture.place)
-        #expect(Self.refusal(Fixture.deleteQuota, Fixture.quotaObject, safety) != nil)
-        for namespace in ["kube-system", "kube-public", "kube-node-lease", "kars-system", "kars-sre", "agentmesh"] {
-            let request = SREActionRequest(.deleteResourceQuota, .init(namespace: namespace, name: "q"))
-            #expect(Self.refusal(request, Fixture.quotaObject) != nil)
+        #expect(safety.refusal(in: Fixture.place, labels: [:]) == nil)
+        #expect(safety.refusal(in: "payments", labels: [:])?.contains("not open to repairs") == true)
+        #expect(safety.refusal(in: "payments", labels: [SREActionSafety.allowLabel: "allowed"]) == nil)
+        #expect(safety.refusal(in: "payments", labels: [SREActionSafety.allowLabel: "no"]) != nil)
+        safety.allowedNamespaces = ["payments"]
+        #expect(safety.refusal(in: "payments", labels: [:]) == nil)
+        safety.deniedNamespaces.formUnion([Fixture.place, "payments"])
+        for namespace in [
+            Fixture.place, "payments", "kube-system", "kube-public", "kube-node-lease", "kars-system", "kars-sre", "agentmesh",
+        ] {
+            #expect(safety.refusal(in: namespace, labels: [SREActionSafety.allowLabel: "allowed"]) != nil)
         }
     }
 

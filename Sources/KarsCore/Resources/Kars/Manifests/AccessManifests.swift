@@ -50,7 +50,8 @@ package enum AccessManifests {
             .init(KarsKind.group, allKinds, AccessRole.read),
             .init(KarsKind.group, allKinds.map { "\($0)/status" }, ["get", "update", "patch"]),
             .init(KarsKind.group, finalizedKinds, ["update", "patch"]),
-            .init(KarsKind.group, finalizedKinds.map { "\($0)/finalizers" }, ["update"]),
+            // What is made of them refers to them as its owner.
+            .init(KarsKind.group, (finalizedKinds + ["karsauthconfigs"]).map { "\($0)/finalizers" }, ["update"]),
             // Work that a paired agent hands over becomes a sandbox with policies of its own.
             .init(KarsKind.group, ["karssandboxes", "inferencepolicies", "toolpolicies"], ["create", "delete"]),
             // What is over is removed after a while.

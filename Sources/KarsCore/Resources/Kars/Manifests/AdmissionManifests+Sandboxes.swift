@@ -194,17 +194,25 @@ extension AdmissionManifests {
             ],
             validations: [
                 .init(
-                    "variables.ours.all(k, k == 'kars.azure.com/break-glass')",
+                    "variables.ours.all(k, k in \(list(namespaceLabelVerbs.map(\.label))))",
                     "labels of namespaces that begin with kars.azure.com/ are set by the controller",
                     messageExpression: """
-                        'set by the controller only: ' + variables.ours.filter(k, k != 'kars.azure.com/break-glass').join(', ')
-                        """),
-                .init(
-                    """
-                    !('kars.azure.com/break-glass' in variables.ours) \
-                    || authorizer.group('').resource('namespaces').name(object.metadata.name).check('break-glass').allowed()
-                    """,
-                    "kars.azure.com/break-glass takes the verb break-glass on the namespace"),
-            ])
+                        'set by the controller only: ' \
+                        + variables.ours.filter(k, !(k in \(list(namespaceLabelVerbs.map(\.label))))).join(', ')
+                        """)
+            ]
+                + namespaceLabelVerbs.map { label, verb in
+                    .init(
+                        """
+                        !('\(label)' in variables.ours) \
+                        || authorizer.group('').resource('namespaces').name(object.metadata.name).check('\(verb)').allowed()
+                        """,
+                        "\(label) takes the verb \(verb) on the namespace")
+                })
     }
+
+    /// Labels of namespaces that people set, each with the verb that it takes.
+    private static let namespaceLabelVerbs: [(label: String, verb: String)] = [
+        ("kars.azure.com/break-glass", "break-glass"), (SREManifests.repairsLabel, "open-to-repairs"),
+    ]
 }

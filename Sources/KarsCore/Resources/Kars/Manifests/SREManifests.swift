@@ -13,6 +13,8 @@ package enum SREManifests {
     package static let grantPrefix = "kars-sre-write-"
     /// Where the repair agent's pod is.
     package static let agentNamespace = "kars-sre"
+    /// On a namespace, `allowed`: agents may propose repairs of what is in it.
+    package static let repairsLabel = "kars.azure.com/repairs"
     /// What an approver may do beyond writing the object.
     package static let approveVerb = "approve"
 

@@ -1,17 +1,15 @@
-import KarsCore
-
 /// A set of cases that a sandbox is held to (spec/controller 13): what is tried, and what has to come of it.
 ///
 /// Read strictly: a member that is not known could be an expectation that nobody checks.
-struct EvalCorpus: Equatable, Sendable {
-    static let schemaVersion = "v1"
-    static let maxBytes = 512 * 1_024
-    static let maxCases = 500
+package struct EvalCorpus: Equatable, Sendable {
+    package static let schemaVersion = "v1"
+    package static let maxBytes = 512 * 1_024
+    package static let maxCases = 500
 
-    var name: String
-    var cases: [EvalCase]
+    package var name: String
+    package var cases: [EvalCase]
 
-    init(parsing bytes: [UInt8]) throws(ResourceError) {
+    package init(parsing bytes: [UInt8]) throws(ResourceError) {
         guard bytes.count <= Self.maxBytes else { throw ResourceError("", "more than \(Self.maxBytes) bytes") }
         let json: JSON
         do { json = try JSON(parsing: bytes) } catch { throw ResourceError("", "\(error)") }
@@ -33,36 +31,54 @@ struct EvalCorpus: Equatable, Sendable {
         }
     }
 
-    static func digest(of bytes: [UInt8]) -> String { "sha256:" + Hex.encode(SHA256.hash(bytes)) }
+    package static func digest(of bytes: [UInt8]) -> String { "sha256:" + Hex.encode(SHA256.hash(bytes)) }
+
+    /// What reads as the same corpus.
+    package var json: JSON {
+        [
+            "schemaVersion": .string(Self.schemaVersion), "name": .string(name), "cases": .array(cases.map(\.json)),
+        ]
+    }
 }
 
 /// One thing that is tried.
-struct EvalCase: Equatable, Sendable {
-    var id: String
-    var tags: [String]
-    var scenario: EvalScenario
-    var expect: EvalExpectation
+package struct EvalCase: Equatable, Sendable {
+    package var id: String
+    package var tags: [String]
+    package var scenario: EvalScenario
+    package var expect: EvalExpectation
 
-    init(reading json: JSON, at path: String) throws(ResourceError) {
+    package init(reading json: JSON, at path: String) throws(ResourceError) {
         let reader = try EvalReader(json, at: path, knowing: ["id", "tags", "scenario", "expect"])
         id = try reader.text("id")
         tags = try reader.texts("tags")
         scenario = try EvalScenario(reading: reader.member("scenario"), at: "\(path).scenario")
         expect = try EvalExpectation(reading: reader.member("expect"), at: "\(path).expect", scenario)
     }
+
+    package var json: JSON {
+        [
+            "id": .string(id), "tags": .array(tags.map(JSON.string)), "scenario": scenario.json, "expect": expect.json,
+        ]
+    }
 }
 
 /// What is tried, as the agent would try it.
-enum EvalScenario: Equatable, Sendable {
-    struct Message: Equatable, Sendable {
-        var role: String
-        var content: String
+package enum EvalScenario: Equatable, Sendable {
+    package struct Message: Equatable, Sendable {
+        package var role: String
+        package var content: String
     }
 
     /// So many times within so many milliseconds.
-    struct Burst: Equatable, Sendable {
-        var count: Int
-        var windowMs: Int
+    package struct Burst: Equatable, Sendable {
+        package var count: Int
+        package var windowMs: Int
+
+        package init(count: Int, windowMs: Int) {
+            self.count = count
+            self.windowMs = windowMs
+        }
     }
 
     case egressConnect(host: String, port: Int)
@@ -70,7 +86,7 @@ enum EvalScenario: Equatable, Sendable {
     case toolCall(tool: String, arguments: JSONObject, burst: Burst?)
     case memoryRead(scope: String, key: String)
 
-    init(reading json: JSON, at path: String) throws(ResourceError) {
+    package init(reading json: JSON, at path: String) throws(ResourceError) {
         let kind = try EvalReader(json, at: path).text("kind")
         switch kind {
         case "EgressConnect":
@@ -103,7 +119,7 @@ enum EvalScenario: Equatable, Sendable {
         }
     }
 
-    var json: JSON {
+    package var json: JSON {
         switch self {
         case .egressConnect(let host, let port): return ["kind": "EgressConnect", "host": .string(host), "port": .int(port)]
         case .chatCompletion(let messages, let model):
@@ -118,12 +134,12 @@ enum EvalScenario: Equatable, Sendable {
         }
     }
 
-    static func json(of messages: [Message]) -> JSON {
+    package static func json(of messages: [Message]) -> JSON {
         .array(messages.map { ["role": .string($0.role), "content": .string($0.content)] })
     }
 
     /// Which policy decides when the answer does not say.
-    var policy: EvalPolicyKind {
+    package var policy: EvalPolicyKind {
         switch self {
         case .egressConnect: .egressAllowlist
         case .chatCompletion: .inferencePolicy
@@ -133,25 +149,25 @@ enum EvalScenario: Equatable, Sendable {
     }
 }
 
-enum EvalDecision: String, CaseIterable, Sendable {
+package enum EvalDecision: String, CaseIterable, Sendable {
     case allowed = "Allowed", blocked = "Blocked", rateLimited = "RateLimited", budgetExceeded = "BudgetExceeded"
 }
 
-enum EvalPolicyKind: String, CaseIterable, Sendable {
+package enum EvalPolicyKind: String, CaseIterable, Sendable {
     case egressAllowlist = "EgressAllowlist", inferencePolicy = "InferencePolicy", toolPolicy = "ToolPolicy"
     case karsMemory = "KarsMemory", mcpServer = "McpServer"
 }
 
 /// What has to come of it.
-struct EvalExpectation: Equatable, Sendable {
-    var decision: EvalDecision
+package struct EvalExpectation: Equatable, Sendable {
+    package var decision: EvalDecision
     /// Of a burst: at least one of its calls is answered so.
-    var decisionAtLeastSome: EvalDecision?
-    var byPolicyKind: EvalPolicyKind?
+    package var decisionAtLeastSome: EvalDecision?
+    package var byPolicyKind: EvalPolicyKind?
     /// In any case of letters.
-    var reasonContains: String?
+    package var reasonContains: String?
 
-    init(reading json: JSON, at path: String, _ scenario: EvalScenario) throws(ResourceError) {
+    package init(reading json: JSON, at path: String, _ scenario: EvalScenario) throws(ResourceError) {
         let reader = try EvalReader(
             json, at: path, knowing: ["decision", "decisionAtLeastSome", "byPolicyKind", "reasonContains"])
         guard let decision: EvalDecision = try reader.choice("decision") else {
@@ -168,7 +184,7 @@ struct EvalExpectation: Equatable, Sendable {
         }
     }
 
-    var json: JSON {
+    package var json: JSON {
         var object: JSONObject = ["decision": .string(decision.rawValue)]
         object["decisionAtLeastSome"] = decisionAtLeastSome.map { .string($0.rawValue) }
         object["byPolicyKind"] = byPolicyKind.map { .string($0.rawValue) }
