@@ -133,9 +133,9 @@ package actor WebSocket {
             return
         }
         let deadline = Instant.now().advanced(by: Self.closeLimit)
-        while !machine.isClosed, failure == nil {
-            // Any failure means that there is nobody to wait for.
-            guard (try? await read(within: deadline.duration(since: .now()))) != nil else { break }
+        while !machine.isClosed, failure == nil, Instant.now() < deadline {
+            // Any failure means that there is nobody to wait for, and so does an end without a close.
+            guard (try? await read(within: deadline.duration(since: .now()))) != nil, !machine.hasFailed else { break }
             events = []
         }
         await end()

@@ -59,6 +59,8 @@ package struct WebSocketMachine {
     package var isOpen: Bool { state == .open }
     /// Both sides have closed.
     package var isClosed: Bool { state == .closed }
+    /// The connection is of no more use, or has ended without a close.
+    package var hasFailed: Bool { if case .failed = state { true } else { false } }
     package var hasOutgoing: Bool { !outgoing.isEmpty || unanswered != nil }
 
     package mutating func takeOutgoing() -> [UInt8] {

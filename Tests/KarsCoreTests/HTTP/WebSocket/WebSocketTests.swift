@@ -100,6 +100,17 @@ import Testing
         }
     }
 
+    @Test func `a peer that is cut off instead of answering a close is not waited for`() async throws {
+        let (closed, closing) = AsyncStream<Void>.makeStream()
+        try await connected { socket in
+            await socket.close()
+            closing.yield()
+        } _: { socket async throws in
+            _ = consume socket
+        }
+        for await _ in closed { break }
+    }
+
     @Test func `a peer that closes while a writer waits ends both`() async throws {
         try await connected { socket in
             // Never reads, so that the client's writer comes to wait; then it is gone.
