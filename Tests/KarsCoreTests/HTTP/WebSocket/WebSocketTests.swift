@@ -105,8 +105,7 @@ import Testing
         try await connected { socket in
             await socket.close()
             closing.yield()
-        } _: { socket async throws in
-            _ = consume socket
+        } _: { _ async throws in
         }
         for await _ in closed { break }
     }
