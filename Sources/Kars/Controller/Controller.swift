@@ -78,11 +78,11 @@ final class Controller: Sendable {
         let informers = SharedInformers(of: api, time: client.time, log: log)
         let events = EventRecorder(
             through: api, controller: "kars-controller/KarsSandbox", instance: config.identity, time: client.time, log: log)
-        let sandboxes = ReconcileLoop(
-            SandboxReconciler(settings: config.sandbox), informers: informers, events: events,
-            config: loopConfig("KarsSandbox"), log: log)
-        SandboxWatches.add(to: sandboxes, informers)
         let policies = policyLoops(informers)
+        let sandboxes = ReconcileLoop(
+            SandboxReconciler(settings: config.sandbox, routers: policies.routers), informers: informers, events: events,
+            config: loopConfig("KarsSandbox"), log: log)
+        SandboxWatches.add(to: sandboxes, informers, policies.routers)
         let repairs = repairLoop(informers, while: holds)
         let evaluationEvents = EventRecorder(
             through: api, controller: "kars-controller/KarsEval", instance: config.identity, time: client.time, log: log)
@@ -124,6 +124,8 @@ final class Controller: Sendable {
         settings.controllerNamespace = config.namespace
         settings.instance = config.identity
         settings.longestGrant = config.longestGrant
+        settings.grantRetention = config.grantRetention
+        settings.safetyFloor = config.safetyFloor
         settings.workers = config.workers
         settings.watch.watchTimeout = config.watchTimeout
         let dialer: any RouterDialer = isInCluster ? ServiceDialer() : PortForwardDialer(client: client, group: group)

@@ -72,6 +72,14 @@ struct SandboxPlan: Sendable {
 
     private mutating func planAccount() {
         ensure(.serviceAccounts, SandboxAccess.serviceAccount(owner, sandbox, settings), seen.serviceAccount)
+        // Whether an agent may spawn is for its ToolPolicy to say; without one nobody says it.
+        if isGoverned {
+            ensure(.roleBindings, SandboxAccess.spawnerBinding(owner), seen.spawnerBinding)
+        } else if let binding = seen.spawnerBinding, SandboxOwnership.owner(of: binding) == owner.key {
+            changes.changes.append(
+                .delete(.roleBindings, namespace: binding.namespace, name: binding.name, DeleteOptions(uid: binding.uid)))
+        }
+        if owner.isRepairAgent { ensure(.roleBindings, SandboxAccess.authorBinding(owner), seen.authorBinding) }
         if !seen.hasRouterSecret, let content = seen.freshSecret {
             changes.changes.append(
                 .create(.secrets, SandboxAccess.routerSecret(owner, content), WriteOptions(fieldManager: Self.fieldManager)))
@@ -101,6 +109,11 @@ struct SandboxPlan: Sendable {
                 reason: "SpecInvalid",
                 message: "upstreamCompatibility.sigsAgentSandbox \(mode.rawValue) is not offered: use off or overlay")
         }
+        if sandbox.spec.meshAuth?.mode == .agentID {
+            return Problem(
+                reason: "AgentIdentityProvisioningFailed",
+                message: "meshAuth.mode agent-id: this controller makes no agent identities; use auto or anonymous")
+        }
         if settings.isStrictAboutImages, let fault = ImageContract.fault(in: runtime) {
             return Problem(reason: "BYOContractInvalid", message: fault)
         }
@@ -111,9 +124,9 @@ struct SandboxPlan: Sendable {
 
     private mutating func planNetwork() {
         let isA2AOpen = sandbox.spec.a2a?.enabled ?? false
-        let ports = Set(allowlist.rules.map(\.port))
+        let ports = Set(allowlist.rules.map(\.port)).union(grantedPorts)
         let facts = SandboxNetwork.Facts(
-            dns: seen.dns, ports: ports, isA2AOpen: isA2AOpen, isGoverned: sandbox.spec.governance?.enabled ?? true,
+            dns: seen.dns, ports: ports, isA2AOpen: isA2AOpen, hasMesh: isGoverned && !owner.isRepairAgent,
             usesAzureIdentity: settings.workloadIdentity != nil, modelNetworks: settings.modelNetworks,
             modelPorts: settings.backends.ports)
         let policy = SandboxNetwork.policy(owner, facts, controllerNamespace: settings.controller.namespace ?? "kars-system")
@@ -125,9 +138,26 @@ struct SandboxPlan: Sendable {
         if !allowlist.isClosed { ensure(.configMaps, map, seen.configMaps[map.name]) }
     }
 
-    private var references: [SandboxReference] { SandboxReference.all(in: sandbox.spec, sandbox: owner.name) }
+    /// Of the grants that lie beside the allow list: the router decides on hosts, but packets have to get there.
+    private var grantedPorts: Set<UInt16> {
+        let files = seen.configMaps[SandboxObjectNames(sandbox: owner.name).approvals]?["data"]?.objectValue ?? JSONObject()
+        let grants = files.members.compactMap { file in
+            // One that cannot be read is none for the router either.
+            file.value.stringValue.flatMap { try? EgressGrant(parsing: Array($0.utf8), file: file.key) }
+        }
+        return Set(grants.flatMap(\.rules).map(\.port))
+    }
+
+    private var isGoverned: Bool { sandbox.spec.governance?.enabled ?? true }
+
+    /// What is mounted: everything that is referred to and is for this sandbox.
+    private var references: [SandboxReference] { asked.filter { seen.refused[$0] == nil } }
+    private var asked: [SandboxReference] { SandboxReference.all(in: sandbox.spec, sandbox: owner.name) }
 
     private mutating func planPolicies() {
+        if let reason = asked.compactMap({ seen.refused[$0] }).first {
+            problem = Problem(reason: "ReferenceRefused", message: reason)
+        }
         for reference in references {
             if let source = seen.sources[reference] {
                 let mirror = SandboxMirrors.mirror(of: source, for: reference, owner)
@@ -193,7 +223,8 @@ struct SandboxPlan: Sendable {
                 MountedPolicy(volume: "blocklist", configMap: names.blockList, mountPath: "/etc/kars/blocklist"),
             ]
         do throws(ResourceError) {
-            let spec = try SandboxSpecMaker.spec(sandbox, owner, model: model, policies: policies, settings)
+            var spec = try SandboxSpecMaker.spec(sandbox, owner, model: model, policies: policies, settings)
+            spec.governance.mcpServers = references.filter { $0.kind == .mcpServer }.map(\.name)
             let pod = SandboxPod.plan(spec)
             droppedVariables = pod.droppedVariables
             ensure(

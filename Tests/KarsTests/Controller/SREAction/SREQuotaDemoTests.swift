@@ -10,36 +10,16 @@ import Testing
     typealias Fixture = SREActionFixture
 
     struct Cluster: Sendable {
-        let administrator: KubernetesClient
+        let operated: OperatedCluster
         /// The repair agent.
         let agent: KubernetesClient
-        let time: any TimeSource
 
-        @discardableResult
-        func create(_ resource: GroupVersionResource, _ object: JSONObject) async throws -> JSONObject {
-            try await administrator.object(.create(resource, object))
-        }
-
-        /// Waits until an object is as `condition` wants it.
-        @discardableResult
-        func wait(
-            for resource: GroupVersionResource, in namespace: String, until condition: @escaping @Sendable ([JSONObject]) -> Bool
-        ) async throws -> [JSONObject] {
-            let informer = Informer(resource, namespace: namespace, of: administrator, time: time)
-            let changes = Watched(0)
-            informer.addHandler { _ in changes.change { $0 += 1 } }
-            let run = Task { await informer.run() }
-            defer { run.cancel() }
-            try await informer.waitUntilSynced()
-            await changes.wait { _ in condition(informer.all) }
-            return informer.all
-        }
+        var administrator: KubernetesClient { operated.administrator }
 
         func phase(_ phase: String, of name: String) async throws -> JSONObject {
-            let all = try await wait(for: SREActionRounds.resource, in: Fixture.home) {
-                $0.contains { $0.name == name && $0["status"]?["phase"]?.stringValue == phase }
+            try await operated.wait(for: SREActionRounds.resource, in: Fixture.home, named: name) {
+                $0["status"]?["phase"]?.stringValue == phase
             }
-            return try #require(all.first { $0.name == name })
         }
 
         func patch(_ name: String, _ spec: JSON, as client: KubernetesClient) async throws(APIStatus) -> JSONObject {
@@ -48,57 +28,16 @@ import Testing
         }
     }
 
-    /// The cluster with everything that is shipped, the controller with its own token, and a node that pretends.
     static func run(_ body: @escaping @Sendable (Cluster) async throws -> Void) async throws {
-        try await withTemporaryDirectory { path in
-            let cluster = try LocalCluster(
-                ClusterDirectory(path: path), executable: NetworkRig.executable, hasNode: false, log: .silent)
-            let (ready, readiness) = AsyncStream.makeStream(of: ClusterDirectory.Record.self)
-            let (end, ending) = AsyncStream.makeStream(of: Void.self)
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
-                tasks.addTask {
-                    defer { readiness.finish() }
-                    try await cluster.run(ready: { readiness.yield($0) }, until: { for await _ in end {} })
-                }
-                tasks.addTask {
-                    defer { ending.finish() }
-                    for await record in ready { return try await play(path, record, body) }
-                }
-                try await tasks.waitForAll()
-            }
+        try await OperatedCluster.run { operated in
+            try await prepareAgent(operated.administrator)
+            let agent = KubernetesClient(
+                try await operated.config(of: "sandbox", in: Fixture.home), group: APIServerFixture.group)
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(Cluster(operated: operated, agent: agent))) } catch { result = .failure(error) }
+            await agent.close()
+            try result.get()
         }
-    }
-
-    private static func play(
-        _ path: String, _ record: ClusterDirectory.Record, _ body: @escaping @Sendable (Cluster) async throws -> Void
-    ) async throws {
-        let group = APIServerFixture.group
-        let administrator = try `Local cluster`.administrator(record, path, group)
-        let manifests = KarsManifests.all([.definitions, .access, .admission, .defaults, .sre], ManifestConfig())
-        _ = try await ClusterInstaller(api: administrator, time: administrator.time).install(manifests)
-        try await prepareAgent(administrator)
-        let agent = KubernetesClient(
-            try await config(record, path, administrator, "kars-sre", "sandbox"), group: group)
-        let environment = EnvironmentReader(values: ["CONTROLLER_METRICS_ADDR": "disabled"])
-        let controller = try Controller(
-            config: ControllerConfig(reading: environment, namespace: "kars-system"),
-            cluster: try await config(record, path, administrator, "kars-system", "kars-controller"), isInCluster: false,
-            log: .silent)
-        let node = Task { await PretendedNode(api: administrator).run() }
-        let (end, ending) = AsyncStream.makeStream(of: Void.self)
-        let running = Task { try await controller.run { _ in for await _ in end {} } }
-        let result: Result<Void, any Error>
-        do {
-            result = .success(
-                try await body(Cluster(administrator: administrator, agent: agent, time: administrator.time)))
-        } catch { result = .failure(error) }
-        ending.finish()
-        node.cancel()
-        await node.value
-        try await running.value
-        await agent.close()
-        await administrator.close()
-        try result.get()
     }
 
     /// What the controller makes for a sandbox with the role `sre`, and more: it is given the right to approve, so that what keeps it
@@ -124,14 +63,6 @@ import Testing
         }
     }
 
-    private static func config(
-        _ record: ClusterDirectory.Record, _ path: String, _ api: KubernetesClient, _ namespace: String, _ account: String
-    ) async throws -> KubernetesClientConfig {
-        let answer = try await api.object(.token(namespace: namespace, serviceAccount: account, expirationSeconds: 3_600))
-        let token = try #require(answer["status"]?["token"]?.stringValue)
-        return TokenIdentities.config(try `Local cluster`.anonymous(record, path), bearing: Secret(token))
-    }
-
     static let deployment: JSONObject = [
         "metadata": ["name": "research", "namespace": .string(Fixture.place)],
         "spec": [
@@ -149,11 +80,11 @@ import Testing
 
     /// Breaks the workload: the quota, and then its pod goes.
     static func breakWorkload(_ cluster: Cluster) async throws {
-        try await cluster.create(.deployments, deployment)
-        let pods = try await cluster.wait(for: .pods, in: Fixture.place) { $0.contains { $0["status"]?["phase"] == "Running" } }
-        try await cluster.create(.resourceQuotas, Fixture.quotaObject)
+        try await cluster.operated.create(.deployments, deployment)
+        let pods = try await cluster.operated.wait(for: .pods, in: Fixture.place) { $0.contains { $0["status"]?["phase"] == "Running" } }
+        try await cluster.operated.create(.resourceQuotas, Fixture.quotaObject)
         _ = try await cluster.administrator.send(.delete(.pods, namespace: Fixture.place, name: try #require(pods.first).name))
-        try await cluster.wait(for: .deployments, in: Fixture.place) { all in
+        try await cluster.operated.wait(for: .deployments, in: Fixture.place) { all in
             all.contains { deployment in
                 deployment["status"]?["conditions"]?.arrayValue?.contains {
                     $0["type"] == "ReplicaFailure" && $0["message"]?.stringValue?.contains("exceeded quota") == true

@@ -51,10 +51,8 @@ package enum AccessManifests {
             .init(KarsKind.group, allKinds.map { "\($0)/status" }, ["get", "update", "patch"]),
             .init(KarsKind.group, finalizedKinds, ["update", "patch"]),
             .init(KarsKind.group, finalizedKinds.map { "\($0)/finalizers" }, ["update"]),
-            // Work that a paired agent hands over becomes a sandbox with policies of its own.
-            .init(KarsKind.group, ["karssandboxes", "inferencepolicies", "toolpolicies"], ["create", "delete"]),
             // What is over is removed after a while.
-            .init(KarsKind.group, ["karssreactions"], ["delete"]),
+            .init(KarsKind.group, ["karssreactions", "egressapprovals"], ["delete"]),
             .init("", ["namespaces"], AccessRole.read + AccessRole.write),
             .init("", ["pods", "services", "serviceaccounts"], AccessRole.read),
             .init("apps", ["deployments"], AccessRole.read),
@@ -82,15 +80,9 @@ package enum AccessManifests {
             .init("networking.k8s.io", ["networkpolicies"], AccessRole.read + AccessRole.write),
         ])
 
+    /// Compiled policies, and nothing else of whoever declares sandboxes there.
     private static let homeManagerRole = AccessRole(
-        homeManager,
-        [
-            .init("", ["configmaps"], AccessRole.read + AccessRole.write),
-            // Signing keys of McpServers, by name only.
-            .init("", ["secrets"], ["get"] + AccessRole.write),
-            .init("", ["pods", "events"], AccessRole.read), .init("", ["pods/log"], ["get"]),
-            .init("batch", ["jobs"], AccessRole.read + AccessRole.write),
-        ])
+        homeManager, [.init("", ["configmaps"], AccessRole.read + AccessRole.write)])
 
     private static func electionRole(_ config: ManifestConfig) -> AccessRole {
         AccessRole(
