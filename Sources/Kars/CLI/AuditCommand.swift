@@ -38,7 +38,7 @@ struct AuditTarget: ParsableArguments {
         var memory: AuditMemory?
         /// For messages.
         var label: String
-        /// Nil when the directory is the router's own. Otherwise it is a copy, which this brings up to date.
+        /// Nil for `--dir`. Otherwise the directory is a copy, which this brings up to date.
         var copy: EvidenceCopy?
     }
 
@@ -48,19 +48,10 @@ struct AuditTarget: ParsableArguments {
             return Location(directory: directory, memory: nil, label: directory)
         }
         let name = name ?? "", home = try KarsHome.open(environment: environment)
-        // What is left of a sandbox is evidence too, whether it can still run or not.
-        let local = home.sandbox(name)
-        if !cluster.namesCluster, Files.exists(local.path) {
-            guard Files.exists(local.auditPath) else {
-                throw CommandFailure(.notFound, "sandbox '\(name)' has no evidence yet (\(local.auditPath) does not exist)")
-            }
-            return Location(
-                directory: local.auditPath, memory: AuditMemory(path: local.path + "/audit-verified.json"), label: name)
-        }
         var options = NamespacedOptions()
         options.cluster = cluster
         options.givenNamespace = namespace
-        let sandbox = try await NamedSandbox.inCluster(name, options, environment)
+        let sandbox = try await ClusterSandbox.named(name, options, environment)
         let place = "\(home.path)/evidence/\(sandbox.object.uid ?? name)"
         let copy = EvidenceCopy(router: try await OperatorClient(to: sandbox), directory: place + "/chain")
         try await copy.begin()

@@ -78,11 +78,15 @@ final class Controller: Sendable {
         let informers = SharedInformers(of: api, time: client.time, log: log)
         let events = EventRecorder(
             through: api, controller: "kars-controller/KarsSandbox", instance: config.identity, time: client.time, log: log)
+        let endpoints = LiveModelEndpoints(config.sandbox.backends)
         let policies = policyLoops(informers)
         let sandboxes = ReconcileLoop(
-            SandboxReconciler(settings: config.sandbox, routers: policies.routers), informers: informers, events: events,
-            config: loopConfig("KarsSandbox"), log: log)
-        SandboxWatches.add(to: sandboxes, informers, policies.routers)
+            SandboxReconciler(settings: config.sandbox, endpoints: endpoints, routers: policies.routers), informers: informers,
+            events: events, config: loopConfig("KarsSandbox"), log: log)
+        var watch = WatchMachine.Config()
+        watch.watchTimeout = config.watchTimeout
+        SandboxWatches.add(
+            to: sandboxes, informers, endpoints, policies.routers, controllerNamespace: config.namespace, watch: watch)
         let repairs = repairLoop(informers, while: holds)
         let evaluationEvents = EventRecorder(
             through: api, controller: "kars-controller/KarsEval", instance: config.identity, time: client.time, log: log)

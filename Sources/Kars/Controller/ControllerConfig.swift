@@ -80,7 +80,13 @@ struct ModelEndpoints: Equatable, Sendable {
     func backend(for provider: String) -> Result<SandboxSpec.ModelBackend, MissingBackend> {
         func at(_ endpoint: String?, _ kind: String, _ variable: String) -> Result<SandboxSpec.ModelBackend, MissingBackend> {
             guard let endpoint else {
-                return .failure(MissingBackend("provider \(provider) needs an endpoint: set \(variable) on the controller"))
+                return .failure(
+                    MissingBackend(
+                        "provider \(provider) needs an endpoint: set \(variable) on the controller, or '\(provider)' in ConfigMap "
+                            + ControllerManifests.modelEndpoints))
+            }
+            do throws(HTTPURL.ParseError) { _ = try HTTPURL(parsing: endpoint) } catch {
+                return .failure(MissingBackend("the endpoint of provider \(provider) is no URL: \(error)"))
             }
             return .success(SandboxSpec.ModelBackend(kind: kind, endpoint: endpoint))
         }

@@ -16,10 +16,16 @@ package struct ClusterPlacement: Equatable, Sendable {
     package var agentCodeImage: String?
     /// The service account has an identity at Azure, which the router alone takes.
     package var usesWorkloadIdentity = false
+    /// Ports of model servers on the loopback of the machine that the embedded cluster runs on: the router, and only the router, may
+    /// reach them. The node decides whether it opens them.
+    package var loopbackPorts: [UInt16] = []
     /// The pod carries these beside its own.
     package var labels: [String: String] = [:]
 
     package init() {}
+
+    /// On a pod, `8080,11434`: `loopbackPorts`.
+    package static let loopbackAnnotation = "kars.azure.com/loopback-ports"
 
     /// Where the agent container has the kars binary, whatever its image holds.
     package static let binaryDirectory = "/opt/kars/bin"

@@ -75,9 +75,12 @@ enum SandboxContainers {
 
     static func egressGuard(_ spec: SandboxSpec) -> Container {
         var command = ["kars", "egress-guard"]
-        if case .laptop(let laptop) = spec.placement {
-            for port in laptop.loopbackPorts { command += ["--protect-port", "\(port)"] }
-        }
+        let ports =
+            switch spec.placement {
+            case .laptop(let laptop): laptop.loopbackPorts
+            case .kubernetes: spec.cluster.loopbackPorts
+            }
+        for port in ports { command += ["--protect-port", "\(port)"] }
         var container = Container(name: SandboxPod.guardContainer, image: spec.images.kars, command: command)
         container.imagePullPolicy = pullPolicy(container.image, spec)
         container.resources = requirements(cpu: ("10m", "200m"), memory: ("32Mi", "256Mi"))

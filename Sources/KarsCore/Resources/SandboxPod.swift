@@ -63,6 +63,9 @@ package struct SandboxPod: Sendable {
             pod.runtimeClassName = cluster.runtimeClassName
             pod.tolerations = [Toleration(key: "kars.azure.com/sandbox", operator: "Equal", value: "true", effect: "NoSchedule")]
             labels.merge(cluster.labels) { own, _ in own }
+            if !cluster.loopbackPorts.isEmpty {
+                annotations[ClusterPlacement.loopbackAnnotation] = cluster.loopbackPorts.map(String.init).joined(separator: ",")
+            }
             if cluster.usesWorkloadIdentity {
                 labels["azure.workload.identity/use"] = "true"
                 // The webhook puts a token into every container that it is not told to leave alone.

@@ -9,7 +9,7 @@ struct AllowlistEdit: Sendable {
     /// Times that somebody else may come first.
     private static let maxAttempts = 5
 
-    func edit(_ change: (inout PolicyFiles.Allowlist) throws -> Void) async throws {
+    func edit(_ change: (inout Allowlist) throws -> Void) async throws {
         for attempt in 1...Self.maxAttempts {
             let sandbox = try await ClusterSandbox.existing(name, in: cluster)
             let network = sandbox.sandbox.spec.networkPolicy
@@ -43,9 +43,9 @@ struct AllowlistEdit: Sendable {
         }
     }
 
-    static func read(_ network: KarsSandbox.Network?, of name: String) throws -> PolicyFiles.Allowlist {
+    static func read(_ network: KarsSandbox.Network?, of name: String) throws -> Allowlist {
         do {
-            return PolicyFiles.Allowlist(
+            return Allowlist(
                 rules: try (network?.allowedEndpoints ?? []).map { endpoint in
                     try EgressRule(host: endpoint.host, port: UInt16(exactly: endpoint.port) ?? 443)
                 })

@@ -23,6 +23,21 @@ struct ClusterSandbox: Sendable {
         try ClusterSandbox(try await cluster.existing(KarsSandbox.self, name), in: cluster)
     }
 
+    /// The one that a command's name and flags mean.
+    static func named(
+        _ name: String, _ options: NamespacedOptions, _ environment: [String: String] = EnvironmentReader.ofProcess().values
+    ) async throws -> ClusterSandbox {
+        guard KarsSandbox.fault(inName: name) == nil else { throw CommandFailure.noSandbox(name) }
+        let cluster: ClusterConnection
+        do { cluster = try options.connect(environment: environment) } catch let failure as CommandFailure
+            where !options.namesCluster
+        {
+            // Nowhere to look is no reason to hide what was looked for.
+            throw CommandFailure(.notFound, "there is no sandbox named '\(name)': \(failure.message)", advice: failure.advice)
+        }
+        return try await existing(name, in: cluster)
+    }
+
     /// Where the controller puts everything of this sandbox.
     var namespace: String { sandbox.status.namespace ?? "kars-\(name)" }
 

@@ -29,7 +29,7 @@ struct ConnectCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let sandbox = try await NamedSandbox.find(name, cluster).reachable
+        let sandbox = try await ClusterSandbox.named(name, cluster)
         if shell { throw ExitCode(try await sandbox.exec(Self.shellCommand)) }
         let chat = try AgentChat(to: sandbox)
         if let prompt {

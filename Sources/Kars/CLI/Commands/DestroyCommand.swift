@@ -5,8 +5,8 @@ struct DestroyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "destroy", abstract: "Stop a sandbox and remove all it held: workspace, logs, evidence.",
         discussion: """
-            In a cluster the KarsSandbox and the policies that `kars add` made for it alone are deleted; the controller removes the
-            namespace with everything in it. The command returns when that is done, unless --no-wait.
+            The KarsSandbox and the policies that were made for it alone are deleted; the controller removes the namespace with
+            everything in it. The command returns when that is done, unless --no-wait.
 
             Examples:
               kars destroy dev-agent
@@ -20,17 +20,11 @@ struct DestroyCommand: AsyncParsableCommand {
     @OptionGroup var cluster: NamespacedOptions
 
     func run() async throws {
-        let sandbox = try await NamedSandbox.find(name, cluster)
+        let sandbox = try await ClusterSandbox.named(name, cluster)
         if !yes { try Consent.ask("Remove '\(name)' with its workspace and evidence?", flag: "--yes") }
-        switch sandbox {
-        case .direct(let sandbox):
-            try await sandbox.stop()
-            try await sandbox.remove()
-        case .inCluster(let sandbox):
-            let removal = SandboxRemoval(cluster: sandbox.cluster, name: name, namespace: sandbox.namespace)
-            try await removal.delete()
-            if !noWait { try await removal.waitUntilGone(within: .seconds(120)) }
-        }
+        let removal = SandboxRemoval(cluster: sandbox.cluster, name: name, namespace: sandbox.namespace)
+        try await removal.delete()
+        if !noWait { try await removal.waitUntilGone(within: .seconds(120)) }
         Terminal.note("destroyed \(name)")
     }
 }

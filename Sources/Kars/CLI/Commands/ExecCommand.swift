@@ -24,6 +24,6 @@ struct ExecCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        throw ExitCode(try await NamedSandbox.find(name, cluster).reachable.exec(command))
+        throw ExitCode(try await ClusterSandbox.named(name, cluster).exec(command))
     }
 }

@@ -21,10 +21,9 @@ struct InspectCommand: AsyncParsableCommand {
     @Flag(help: "The same as --output json.") var json = false
 
     func run() async throws {
-        let sandbox = try await NamedSandbox.find(name, cluster)
-        let enforced = try await OperatorClient(to: sandbox.reachable).get("/internal/policy-status")
-        var wanted: [String: String] = [:]
-        if case .inCluster(let sandbox) = sandbox { wanted = try await Self.published(for: sandbox) }
+        let sandbox = try await ClusterSandbox.named(name, cluster)
+        let enforced = try await OperatorClient(to: sandbox).get("/internal/policy-status")
+        let wanted = try await Self.published(for: sandbox)
         let report = Self.report(name, enforced: enforced, published: wanted, now: .now())
         json ? Terminal.printLine(String(decoding: report.json.encoded(pretty: true), as: UTF8.self)) : output.print(report)
     }

@@ -3,10 +3,9 @@ import KarsCore
 
 struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "The sandboxes of this machine and of the cluster, and how they are.",
+        commandName: "list", abstract: "The sandboxes of a cluster, and how they are.",
         discussion: """
-            Without --context and --kubeconfig, sandboxes that were made directly on this machine come first; when no cluster can be
-            found those are all. `-n` chooses the namespace of the cluster.
+            Where no cluster runs and none is named there are none.
 
             Examples:
               kars list
@@ -19,12 +18,10 @@ struct ListCommand: AsyncParsableCommand {
 
     func run() async throws {
         var rows: [SandboxRow] = []
-        if !cluster.namesCluster { rows += try KarsHome.open().sandboxes().map { try SandboxRow($0) } }
         do {
-            rows += try await SandboxRow.all(in: cluster.connect())
+            rows = try await SandboxRow.all(in: cluster.connect())
         } catch let failure as CommandFailure where !cluster.namesCluster && failure.status == .usage {
-            // No cluster is named or running: what is on this machine is the whole answer.
-            if rows.isEmpty { Terminal.note("note: \(failure.message)") }
+            Terminal.note("note: \(failure.message)")
         }
         output.print(SandboxRow.report(rows, now: .now()))
     }
@@ -39,21 +36,9 @@ struct SandboxRow: Sendable {
     var model: String
     var policy: String
     var isolation: String
-    /// Nil for one that was made directly on this machine.
-    var namespace: String?
+    /// Of what the controller makes for it.
+    var namespace: String
     var createdAt: UTCTime?
-
-    init(_ directory: SandboxDirectory) throws {
-        let record = try SandboxRecord.load(from: directory)
-        name = record.name
-        status = try LocalSandbox(directory).phase()
-        runtime = record.runtime.rawValue
-        provider = record.provider.rawValue
-        model = record.model
-        policy = record.policy
-        isolation = "-"
-        createdAt = record.createdAt
-    }
 
     /// - Parameter policies: the inference policies of its namespace, by name.
     init(_ sandbox: ClusterSandbox, policies: [String: JSONObject]) {
@@ -80,7 +65,7 @@ struct SandboxRow: Sendable {
         [
             "name": .string(name), "status": .string(status), "runtime": .string(runtime), "provider": .string(provider),
             "model": .string(model), "policy": .string(policy), "isolation": .string(isolation),
-            "namespace": namespace.map { .string($0) } ?? .null, "createdAt": createdAt.map { .string($0.rfc3339) } ?? .null,
+            "namespace": .string(namespace), "createdAt": createdAt.map { .string($0.rfc3339) } ?? .null,
         ]
     }
 
@@ -89,7 +74,7 @@ struct SandboxRow: Sendable {
         var table = Table(["NAME", "STATUS", "RUNTIME", "MODEL", "POLICY", "ISOLATION", "NAMESPACE", "AGE"])
         for row in rows {
             table.add([
-                row.name, row.status, row.runtime, row.model, row.policy, row.isolation, row.namespace ?? "-",
+                row.name, row.status, row.runtime, row.model, row.policy, row.isolation, row.namespace,
                 row.createdAt.map { Age.text(now.duration(since: $0)) } ?? "-",
             ])
         }

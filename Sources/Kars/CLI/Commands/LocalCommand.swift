@@ -29,6 +29,17 @@ struct LocalCommand: AsyncParsableCommand {
     /// The failure of a command that needs a cluster that does not run.
     static let notRunning = CommandFailure(.failed, "the local cluster is not running", advice: "`kars local start` starts it.")
 
+    static func stop() async throws {
+        do {
+            let process = ClusterProcess(directory: try directory())
+            if try process.stop() { return Terminal.note("the local cluster has stopped") }
+            let left = try await process.endRemains()
+            Terminal.note("the local cluster was not running" + (left == 0 ? "" : "; the pods that it had left have ended"))
+        } catch {
+            throw CommandFailure(.failed, "the local cluster did not stop: \(error)")
+        }
+    }
+
     struct Start: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Start the cluster and return once it serves.",
@@ -102,17 +113,7 @@ struct LocalCommand: AsyncParsableCommand {
             abstract: "Stop the cluster and its pods; its state stays.", discussion: "Stopping one that does not run is no error."
         )
 
-        func run() async throws {
-            do {
-                let process = ClusterProcess(directory: try LocalCommand.directory())
-                if try process.stop() { return Terminal.note("the local cluster has stopped") }
-                let left = try await process.endRemains()
-                Terminal.note(
-                    "the local cluster was not running" + (left == 0 ? "" : "; the pods that it had left have ended"))
-            } catch {
-                throw CommandFailure(.failed, "the local cluster did not stop: \(error)")
-            }
-        }
+        func run() async throws { try await LocalCommand.stop() }
     }
 
     struct Status: ParsableCommand {

@@ -5,8 +5,8 @@ struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Print what a sandbox's containers wrote.",
         discussion: """
-            Services: agent (the runtime), router (every decision and call), egress-guard (the packet rules, at start), network
-            (the way out of the pod), supervisor (what runs them all), or all of them, each line after its service's name.
+            Services: agent (the runtime), router (every decision and call), egress-guard (the packet rules, at start), or all of them,
+            each line after its container's name.
 
             Examples:
               kars logs dev-agent
@@ -14,26 +14,23 @@ struct LogsCommand: AsyncParsableCommand {
               kars logs research --context prod --service egress-guard
             """)
 
-    /// What a person calls the logs that the pod runner writes.
+    /// What a person calls the logs of the containers.
     enum Service: String, ExpressibleByArgument, CaseIterable {
         case agent, router
         case packetGuard = "egress-guard"
-        case network, supervisor, all
+        case all
 
         func includes(_ log: String) -> Bool {
             switch self {
             case .all: true
             case .router: log == SandboxPod.routerContainer
             case .packetGuard: log == SandboxPod.guardContainer
-            case .network, .supervisor: log == rawValue
             case .agent: !Self.others.contains(log)
             }
         }
 
         /// The agent's container has the name its runtime wants.
-        private static let others: Set<String> = [
-            SandboxPod.routerContainer, SandboxPod.guardContainer, network.rawValue, supervisor.rawValue,
-        ]
+        private static let others: Set<String> = [SandboxPod.routerContainer, SandboxPod.guardContainer]
     }
 
     @Argument(help: "The sandbox.") var name: String
@@ -42,20 +39,12 @@ struct LogsCommand: AsyncParsableCommand {
     @Option(help: "Whose log; see above.") var service = Service.all
     @OptionGroup var cluster: NamespacedOptions
 
-    private static let interval = Duration.milliseconds(200)
-
     func validate() throws {
         guard (0...100_000).contains(tail) else { throw ValidationError("--tail \(tail): expected 0 to 100000") }
     }
 
     func run() async throws {
-        switch try await NamedSandbox.find(name, cluster) {
-        case .direct(let sandbox): try await show(sandbox.directory)
-        case .inCluster(let sandbox): try await show(sandbox)
-        }
-    }
-
-    private func show(_ sandbox: ClusterSandbox) async throws {
+        let sandbox = try await ClusterSandbox.named(name, cluster)
         let pod = try await sandbox.pod()
         let names = Self.containers(of: pod).filter(service.includes)
         guard !names.isEmpty else { throw noLog }
@@ -73,23 +62,5 @@ struct LogsCommand: AsyncParsableCommand {
 
     private var noLog: CommandFailure {
         CommandFailure(.notFound, "no log of \(service == .all ? "any container" : service.rawValue) of '\(name)' yet")
-    }
-
-    private func show(_ directory: SandboxDirectory) async throws {
-        let names = try Files.entries(of: directory.logsPath).filter { $0.hasSuffix(".log") }.map { String($0.dropLast(4)) }
-            .sorted()
-            .filter(service.includes)
-        guard !names.isEmpty else { throw noLog }
-        let logs = names.map { LogFollower(path: "\(directory.logsPath)/\($0).log") }
-        for (name, log) in zip(names, logs) { show(try log.last(tail), of: name, among: names) }
-        while follow {
-            try await Task.sleep(for: Self.interval)
-            for (name, log) in zip(names, logs) { show(try log.new(), of: name, among: names) }
-        }
-    }
-
-    private func show(_ lines: [[UInt8]], of name: String, among names: [String]) {
-        let prefix = names.count > 1 ? name + " | " : ""
-        for line in lines { Terminal.printLine(prefix + Terminal.safe(String(decoding: line, as: UTF8.self))) }
     }
 }

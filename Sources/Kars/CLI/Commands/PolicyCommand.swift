@@ -27,14 +27,9 @@ struct PolicyCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let sandbox = try await NamedSandbox.find(name, cluster)
-            let configured: SandboxPolicyView
-            switch sandbox {
-            case .direct(let sandbox): configured = try SandboxPolicyView(sandbox)
-            case .inCluster(let sandbox): configured = try await SandboxPolicyView.read(sandbox)
-            }
-            let enforced = try await OperatorClient(to: sandbox.reachable).get("/internal/policy-status")
-            output.print(configured.report(enforced: enforced))
+            let sandbox = try await ClusterSandbox.named(name, cluster)
+            let configured = try await SandboxPolicyView.read(sandbox)
+            output.print(configured.report(enforced: try await OperatorClient(to: sandbox).get("/internal/policy-status")))
         }
     }
 
@@ -69,13 +64,10 @@ struct PolicyCommand: AsyncParsableCommand {
     }
 
     private static func edit(
-        _ name: String, _ cluster: NamespacedOptions, _ change: (inout PolicyFiles.Allowlist) throws -> Void
+        _ name: String, _ cluster: NamespacedOptions, _ change: (inout Allowlist) throws -> Void
     ) async throws {
-        switch try await NamedSandbox.find(name, cluster) {
-        case .direct: try PolicyFiles.edit(name, change)
-        case .inCluster(let sandbox):
-            try await AllowlistEdit(cluster: sandbox.cluster, name: name).edit(change)
-        }
+        let sandbox = try await ClusterSandbox.named(name, cluster)
+        try await AllowlistEdit(cluster: sandbox.cluster, name: name).edit(change)
     }
 }
 
@@ -84,20 +76,7 @@ struct SandboxPolicyView {
     /// Text of the AGT profile; nil when it comes from somewhere else, which `source` says.
     var profile: String?
     var source: String
-    var allowlist: PolicyFiles.Allowlist
-
-    init(_ sandbox: LocalSandbox) throws {
-        let files = try PolicyFiles(in: sandbox.directory)
-        profile = files.profile
-        source = sandbox.directory.profilePath
-        allowlist = files.allowlist
-    }
-
-    init(profile: String?, source: String, allowlist: PolicyFiles.Allowlist) {
-        self.profile = profile
-        self.source = source
-        self.allowlist = allowlist
-    }
+    var allowlist: Allowlist
 
     static func read(_ sandbox: ClusterSandbox) async throws -> SandboxPolicyView {
         let name = sandbox.sandbox.spec.governance?.toolPolicyRef?.name ?? ToolPolicy.defaultName

@@ -40,6 +40,21 @@ struct AgentChat: Sendable {
         }
     }
 
+    /// Fails unless somebody answers there, whatever the answer is.
+    func checkPresence() async throws {
+        let sandbox = sandbox
+        do {
+            _ = try await client.send(
+                HTTPClientRequest(
+                    method: .get, url: HTTPURL(scheme: .http, host: "127.0.0.1", port: Self.port, target: "/healthz"),
+                    connect: { try await sandbox.dial(port: Self.port) }))
+        } catch {
+            throw CommandFailure(
+                .failed, "the agent of '\(sandbox.name)' does not answer: \(error.reason)",
+                advice: "`kars logs \(sandbox.name) --service agent` shows what it says.")
+        }
+    }
+
     private func stream(_ response: HTTPClientResponse, _ report: (ChatEvent) -> Void) async throws {
         var parser = SSEParser()
         while let bytes = try await response.nextBodyPart() {

@@ -24,7 +24,7 @@ struct OperatorClient: Sendable {
 
     /// Fails when there is no such sandbox, or it does not run.
     static func connect(to name: String, _ options: NamespacedOptions) async throws -> OperatorClient {
-        try await OperatorClient(to: NamedSandbox.find(name, options).reachable)
+        try await OperatorClient(to: ClusterSandbox.named(name, options))
     }
 
     func get(_ path: String) async throws -> JSON { try await call(.get, path, body: nil) }

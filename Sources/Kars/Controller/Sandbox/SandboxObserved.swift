@@ -145,9 +145,13 @@ extension KubernetesAPI {
         let results = await withTaskGroup(of: (Int, Result<JSONObject?, APIStatus>).self) { group in
             for (index, request) in requests.enumerated() {
                 group.addTask {
-                    do throws(APIStatus) { return (index, .success(try await objectIfPresent(request))) } catch {
-                        return (index, .failure(error))
+                    // The outcome first, the pair after it: with `return (index, …)` in both branches the optimiser of Swift 6.3
+                    // loses the index.
+                    let outcome: Result<JSONObject?, APIStatus>
+                    do throws(APIStatus) { outcome = .success(try await objectIfPresent(request)) } catch {
+                        outcome = .failure(error)
                     }
+                    return (index, outcome)
                 }
             }
             var results: [Int: Result<JSONObject?, APIStatus>] = [:]

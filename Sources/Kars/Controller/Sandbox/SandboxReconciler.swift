@@ -11,9 +11,24 @@ struct SandboxReconciler: Reconciler {
         case leaving(namespace: JSONObject?, spawnerBinding: JSONObject?)
     }
 
-    let settings: SandboxSettings
+    /// As the controller was started.
+    private let started: SandboxSettings
+    private let endpoints: LiveModelEndpoints?
     /// Who keeps asking routers what they enforce; nil: nobody, and nothing is said of it.
-    var routers: RouterWatch?
+    private let routers: RouterWatch?
+
+    init(settings: SandboxSettings, endpoints: LiveModelEndpoints? = nil, routers: RouterWatch? = nil) {
+        started = settings
+        self.endpoints = endpoints
+        self.routers = routers
+    }
+
+    /// As they are now.
+    private var settings: SandboxSettings {
+        var settings = started
+        if let endpoints { settings.backends = endpoints.current }
+        return settings
+    }
 
     let kind = KarsSandbox.kind
     let finalizer: KarsCore.Finalizer? = KarsCore.Finalizer("kars.azure.com/namespace-cleanup")
@@ -124,7 +139,10 @@ struct SandboxReconciler: Reconciler {
 enum SandboxWatches {
     private static let byReference = "references"
 
-    static func add(to loop: ReconcileLoop<SandboxReconciler>, _ informers: SharedInformers, _ routers: RouterWatch) {
+    static func add(
+        to loop: ReconcileLoop<SandboxReconciler>, _ informers: SharedInformers, _ endpoints: LiveModelEndpoints,
+        _ routers: RouterWatch, controllerNamespace: String, watch: WatchMachine.Config
+    ) {
         // What is made for a sandbox says whose it is.
         let owned: [GroupVersionResource] = [
             .namespaces, .roleBindings, .serviceAccounts, .networkPolicies, .services, .deployments, .pods,
@@ -158,6 +176,9 @@ enum SandboxWatches {
         }
         // The cluster's name server got another address: everybody's rules change.
         loop.watches(.services, labels: "k8s-app=kube-dns") { _ in sandboxes.all.map(ObjectKey.init) }
+        endpoints.follow(informers, namespace: controllerNamespace, watch: watch) {
+            for sandbox in sandboxes.all { loop.enqueue(ObjectKey(sandbox)) }
+        }
     }
 
     /// Whether a change of a policy concerns those who refer to it: not when it only counts them. With a thousand sandboxes on one

@@ -24,6 +24,7 @@ enum SandboxSpecMaker {
         spec.seccompProfile = seccomp(posture)
         spec.cluster = cluster(posture, owner, settings)
         spec.cluster.policies = policies
+        spec.cluster.loopbackPorts = model.loopbackPort.map { [$0] } ?? []
         spec.cluster.agentCodeImage = sandbox.spec.runtime.agentCodes.first?.code.oci?.image
         spec.channelKeys = channelKeys(sandbox.spec.runtime.kind)
         return spec
@@ -137,6 +138,12 @@ struct SandboxModel: Equatable, Sendable {
     var requestTokens = 0
 
     static let file = PolicyDigest.Name.inferencePolicy
+
+    /// Of a model server on the machine's own loopback, where the embedded cluster alone can lead.
+    var loopbackPort: UInt16? {
+        guard let endpoint = backend.endpoint, let url = try? HTTPURL(parsing: endpoint) else { return nil }
+        return url.isLoopback ? url.port : nil
+    }
 
     /// From the compiler's ConfigMap.
     init(reading configMap: JSONObject, _ endpoints: ModelEndpoints) throws(MissingBackend) {

@@ -255,7 +255,7 @@ import Testing
         let report = InspectCommand.report(
             "a", enforced: enforced, published: ["AgtProfile": digest, "InferencePolicy": other], now: ClusterFixture.now)
         #expect(report.json["entries"]?[0]?["current"] == true && report.json["entries"]?[1]?["current"] == false)
-        #expect(report.text.contains("agt-profile.yaml  aaaaaaaaaaaa  60m ago  as published"))
+        #expect(report.text.contains("agt-profile.yaml  aaaaaaaaaaaa  1h ago  as published"))
         #expect(report.text.contains("published is bbbbbbbbbbbb") && report.text.contains("✗ line 3: no"))
     }
 }

@@ -86,12 +86,12 @@ import Testing
     @Test(arguments: [
         "appliesTo: {sandboxMatchLabels: {a: b}}", "spec: {appliesTo: {sandboxMatchLabels: {a: b}}}",
         #"{"spec": {"appliesTo": {"sandboxMatchLabels": {"a": "b"}}}}"#,
-        "apiVersion: kars.azure.com/v1alpha1\nkind: ToolPolicy\nmetadata: {name: shop, labels: {x: y}}\nspec: {appliesTo: {sandboxMatchLabels: {a: b}}}",
+        "apiVersion: kars.azure.com/v1alpha1\nkind: ToolPolicy\nmetadata: {name: shop, labels: {x: z}}\nspec: {appliesTo: {sandboxMatchLabels: {a: b}}}",
     ])
     func `a file is a specification or a manifest, YAML or JSON`(text: String) throws {
         let object = try fromFile(text)
         #expect(object.name == "shop" && object["spec"]?["appliesTo"] == ["sandboxMatchLabels": ["a": "b"]])
-        #expect(object.labels == (text.contains("labels: {x") ? ["x": "y"] : [:]))
+        #expect(object.labels == (text.contains("labels: {x") ? ["x": "z"] : [:]))
     }
 
     @Test(arguments: [

@@ -3,7 +3,7 @@ extension AdmissionManifests {
     static func accountPolicies(_ config: ManifestConfig) -> [AdmissionPolicy] {
         [
             controllerNamespaces(config), controllerBindings(config), controllerKeepsSpecs(config), repairs(config),
-            signers(config),
+            signers(config), modelEndpoints(config),
         ]
     }
 
@@ -124,22 +124,38 @@ extension AdmissionManifests {
 
     /// Whose signatures count is not for everybody who may write ConfigMaps here; not for the controller either.
     private static func signers(_ config: ManifestConfig) -> AdmissionPolicy {
+        lock(
+            "kars-signer-policy-lock", on: ControllerManifests.signerPolicy, verb: "manage-signers", "whose signatures count",
+            config)
+    }
+
+    /// Nor is where keys of models go.
+    private static func modelEndpoints(_ config: ManifestConfig) -> AdmissionPolicy {
+        lock(
+            "kars-model-endpoints-lock", on: ControllerManifests.modelEndpoints, verb: "manage-models", "where models are", config
+        )
+    }
+
+    /// A ConfigMap of the operator's namespace that only those change who have a verb of its own.
+    private static func lock(
+        _ name: String, on configMap: String, verb: String, _ subject: String, _ config: ManifestConfig
+    ) -> AdmissionPolicy {
         AdmissionPolicy(
-            name: "kars-signer-policy-lock",
+            name: name,
             targets: [.init(["CREATE", "UPDATE", "DELETE"], "", ["configmaps"])],
             conditions: [
-                "signer-policy": """
+                "this-one": """
                 request.namespace == '\(config.namespace)' \
-                && (request.operation == 'DELETE' ? oldObject : object).metadata.name == '\(ControllerManifests.signerPolicy)'
+                && (request.operation == 'DELETE' ? oldObject : object).metadata.name == '\(configMap)'
                 """
             ],
             validations: [
                 .init(
                     """
                     authorizer.group('').resource('configmaps').namespace('\(config.namespace)')\
-                    .name('\(ControllerManifests.signerPolicy)').check('manage-signers').allowed()
+                    .name('\(configMap)').check('\(verb)').allowed()
                     """,
-                    "whose signatures count takes the verb manage-signers on the ConfigMap \(ControllerManifests.signerPolicy)")
+                    "\(subject) takes the verb \(verb) on the ConfigMap \(configMap)")
             ])
     }
 }

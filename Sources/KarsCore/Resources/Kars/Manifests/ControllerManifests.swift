@@ -3,6 +3,8 @@
 package enum ControllerManifests {
     /// ConfigMap that says whose signatures count.
     package static let signerPolicy = "kars-signer-policy"
+    /// ConfigMap that says where models are, a URL by provider. It goes before the controller's environment.
+    package static let modelEndpoints = "kars-model-endpoints"
 
     /// Labels of the controller's pods.
     private static let podLabels = ManifestConfig.labels("controller")
