@@ -71,9 +71,10 @@ enum EveryKind {
     }
 
     static let evaluation: JSONObject = {
-        var object = object("KarsEval", "check", ["targetSandboxRef": ["name": "first"], "corpus": ["builtin": "banned-tools"]])
-        object.metadata["annotations"] = .object([KarsEval.runNowAnnotation: "true"])
-        return object
+        var evaluation = object(
+            "KarsEval", "check", ["targetSandboxRef": ["name": "first"], "corpus": ["builtin": "banned-tools"]])
+        evaluation.metadata["annotations"] = .object([KarsEval.runNowAnnotation: "true"])
+        return evaluation
     }()
 
     static let authentication = object(
