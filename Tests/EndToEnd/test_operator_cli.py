@@ -23,7 +23,7 @@ def sandbox(kars, cluster):
     return NAME
 
 
-def test_a_dry_run_is_a_list_and_sends_nothing(kars, kubectl_program):
+def test_a_dry_run_is_what_kubectl_takes_and_sends_nothing(kars, kubectl_program):
     text = kars("add", "planned", "--runtime", "native", "--provider", "demo", "--model", "demo", "--dry-run").stdout
     kubeconfig = kars("local", "kubeconfig", "--path").stdout.strip()
     checked = kars.internet.run(

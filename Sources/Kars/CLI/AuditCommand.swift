@@ -52,7 +52,7 @@ struct AuditTarget: ParsableArguments {
         options.cluster = cluster
         options.givenNamespace = namespace
         let sandbox = try await ClusterSandbox.named(name, options, environment)
-        let place = "\(home.path)/evidence/\(sandbox.object.uid ?? name)"
+        let place = home.evidencePath(of: sandbox)
         let copy = EvidenceCopy(router: try await OperatorClient(to: sandbox), directory: place + "/chain")
         try await copy.begin()
         return Location(

@@ -82,7 +82,8 @@ import Testing
     func `a provider without a usable address is refused as usage`(provider: ModelProvider, endpoint: String?) throws {
         try withTemporaryDirectory { directory in
             #expect { _ = try chosen(provider, endpoint, in: directory) } throws: { ($0 as? CommandFailure)?.status == .usage }
-            #expect(try chosen(in: directory).provider == .demo)
+            let remembered = try chosen(in: directory)
+            #expect(remembered.provider == .demo)
         }
     }
 }

@@ -50,8 +50,9 @@ struct SandboxBundle: Sendable {
             + (tools.map { [(ToolPolicy.kind.resource, $0.object)] } ?? []) + [(KarsSandbox.kind.resource, sandbox.object)]
     }
 
-    /// A v1 List, as `kubectl apply` takes it.
-    var list: JSON { ["apiVersion": "v1", "kind": "List", "items": .array(objects.map { .object($0.object) })] }
+    var documents: [JSON] { objects.map { .object($0.object) } }
+    /// A v1 List, for programs.
+    var list: JSON { ["apiVersion": "v1", "kind": "List", "items": .array(documents)] }
 
     /// What a server would refuse, with the object it is about.
     func faults() -> [String] {

@@ -53,7 +53,7 @@ struct AddCommand: AsyncParsableCommand {
     var modelKey: String?
     @Flag(help: "For a cluster of your own: kars exec and connect --shell get in, which they do not in production.")
     var devOnly = false
-    @Flag(help: "Print what would be applied as a YAML list, and send nothing.") var dryRun = false
+    @Flag(help: "Print what would be applied, and send nothing.") var dryRun = false
     @Flag(help: "Return once everything is applied.") var noWait = false
     @Option(help: "Seconds to wait until it runs.") var timeout = 120
     @OptionGroup var cluster: NamespacedOptions
@@ -83,7 +83,7 @@ struct AddCommand: AsyncParsableCommand {
     func run() async throws {
         let bundle = try bundle()
         guard !dryRun else {
-            return output.output == .json ? output.print(bundle.list) { "" } : Terminal.printPart(YAML.emit(bundle.list))
+            return output.output == .json ? output.print(bundle.list) { "" } : Terminal.printPart(YAML.emit(bundle.documents))
         }
         let credentials = try credentials(), key = try modelKey.map(storedSecret)
         let connection = try cluster.connect()

@@ -25,7 +25,14 @@ struct DestroyCommand: AsyncParsableCommand {
         let removal = SandboxRemoval(cluster: sandbox.cluster, name: name, namespace: sandbox.namespace)
         try await removal.delete()
         if !noWait { try await removal.waitUntilGone(within: .seconds(120)) }
+        try forgetEvidence(of: sandbox)
         Terminal.note("destroyed \(name)")
+    }
+
+    /// What `kars audit` copied here.
+    private func forgetEvidence(of sandbox: ClusterSandbox) throws {
+        let path = try KarsHome.open().evidencePath(of: sandbox)
+        do { try Files.remove(path) } catch { throw CommandFailure(.failed, "the copy of its evidence stays: \(error)") }
     }
 }
 

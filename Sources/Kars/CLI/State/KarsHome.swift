@@ -55,4 +55,6 @@ struct KarsHome: Sendable {
 
     var configPath: String { path + "/config.json" }
     var secretsPath: String { path + "/secrets.json" }
+    /// Copies of evidence that were verified here, and what was verified, by sandbox.
+    func evidencePath(of sandbox: ClusterSandbox) -> String { "\(path)/evidence/\(sandbox.object.uid ?? sandbox.name)" }
 }

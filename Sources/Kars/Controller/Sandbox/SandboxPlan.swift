@@ -124,7 +124,9 @@ struct SandboxPlan: Sendable {
 
     private mutating func planNetwork() {
         let isA2AOpen = sandbox.spec.a2a?.enabled ?? false
-        let ports = Set(allowlist.rules.map(\.port)).union(grantedPorts)
+        var ports = Set(allowlist.rules.map(\.port)).union(grantedPorts)
+        // On a person's own machine hosts are also approved at the router while it runs, plain HTTP among them.
+        if owner.isForDevelopment { ports.insert(80) }
         let facts = SandboxNetwork.Facts(
             dns: seen.dns, ports: ports, isA2AOpen: isA2AOpen, hasMesh: isGoverned && !owner.isRepairAgent,
             usesAzureIdentity: settings.workloadIdentity != nil, modelNetworks: settings.modelNetworks,
@@ -138,14 +140,13 @@ struct SandboxPlan: Sendable {
         if !allowlist.isClosed { ensure(.configMaps, map, seen.configMaps[map.name]) }
     }
 
-    /// Of the grants that lie beside the allow list: the router decides on hosts, but packets have to get there.
+    /// Ports of hosts that EgressApprovals add to the allow list now. A file that cannot be read grants nothing; the router says so.
     private var grantedPorts: Set<UInt16> {
         let files = seen.configMaps[SandboxObjectNames(sandbox: owner.name).approvals]?["data"]?.objectValue ?? JSONObject()
-        let grants = files.members.compactMap { file in
-            // One that cannot be read is none for the router either.
-            file.value.stringValue.flatMap { try? EgressGrant(parsing: Array($0.utf8), file: file.key) }
+        let hosts = files.flatMap { file in
+            file.value.stringValue.flatMap { try? JSON(parsing: Array($0.utf8)) }?["hosts"]?.arrayValue ?? []
         }
-        return Set(grants.flatMap(\.rules).map(\.port))
+        return Set(hosts.compactMap { $0["port"]?.intValue.flatMap { UInt16(exactly: $0) } })
     }
 
     private var isGoverned: Bool { sandbox.spec.governance?.enabled ?? true }

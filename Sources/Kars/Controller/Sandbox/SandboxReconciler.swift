@@ -162,10 +162,10 @@ enum SandboxWatches {
                 }
             }
         }
-        // A grant may open a port besides those of the allow list.
+        // What a grant allows beyond the ports of the allow list must get through the pod's network too, and no longer than it lasts.
         informers.informer(EgressApproval.kind.resource, view: .whole).addHandler { change in
-            guard let name = change.object["spec"]?["sandbox"]?.stringValue, isTurn(change) else { return }
-            loop.enqueue(ObjectKey(namespace: change.key.namespace, name: name))
+            guard isGrantNews(change), let sandbox = change.object["spec"]?["sandbox"]?.stringValue else { return }
+            loop.enqueue(ObjectKey(namespace: change.object.namespace, name: sandbox))
         }
         let echoed = Mutex<[ObjectKey: String]>([:])
         routers.addHandler { [weak routers] key in
@@ -192,11 +192,10 @@ enum SandboxWatches {
         return facts(old) != facts(new)
     }
 
-    /// Whether a grant began, ended or went.
-    private static func isTurn(_ change: ObjectCache.Change) -> Bool {
+    /// Whether a grant may have got another file.
+    private static func isGrantNews(_ change: ObjectCache.Change) -> Bool {
         guard case .updated(let old, let new) = change else { return true }
-        return old["status"]?["phase"] != new["status"]?["phase"]
-            || old["status"]?["effectiveAt"] != new["status"]?["effectiveAt"]
+        return ["phase", "effectiveAt"].contains { old["status"]?[$0] != new["status"]?[$0] }
     }
 
     /// Under which keys a sandbox is found by what it refers to.

@@ -85,11 +85,12 @@ import Testing
         #expect(AddCommand.tokenName(ofChannel: channel) == name)
     }
 
-    @Test func `a dry run is a list that kubectl takes`() throws {
-        let list = try AddCommand.parse(["a", "--runtime", "native"]).bundle().list
-        let read = try YAML.parse(Array(YAML.emit(list).utf8), file: "x")
-        #expect(read == [list] && list["kind"] == "List" && list["items"]?.arrayValue?.count == 3)
-        #expect(!YAML.emit(list).contains("status"))
+    @Test func `a dry run is what kubectl takes`() throws {
+        let bundle = try AddCommand.parse(["a", "--runtime", "native"]).bundle()
+        let read = try YAML.parse(Array(YAML.emit(bundle.documents).utf8), file: "x")
+        #expect(read == bundle.documents && read.count == 3)
+        #expect(bundle.list["kind"] == "List" && bundle.list["items"]?.arrayValue == read)
+        #expect(!YAML.emit(bundle.documents).contains("status"))
     }
 }
 
