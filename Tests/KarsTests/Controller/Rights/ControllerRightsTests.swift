@@ -16,7 +16,14 @@ import Testing
     static let granter = ShippedRights(of: SREManifests.granter, in: manifests)
 
     /// Rights that the scenario has no use for, each with what has.
-    static let reasons: [String: String] = [:]
+    static let reasons: [(beginning: String, why: String)] = [
+        ("kars-controller: update", "owners that hold up their own deletion, where the API server asks (OwnerReferencesPermissionEnforcement)"),
+        ("kars-controller: delete karssreactions", "an hour after its end: `an hour after its end the action goes`"),
+        ("kars-controller: patch events", "a note that is repeated becomes a series"),
+        ("kars-sre-observer: ", "repairs of other kinds than a quota's"),
+        ("kars-sandbox-manager: create pods/portforward", "the older of the two ways to forward a port"),
+        ("kars-sandbox-manager: get pods", "by name, when there are no last words of an evaluation"),
+    ]
 
     @Test func `it asks for nothing that is not shipped, and nothing is shipped that it does not ask for`() async throws {
         let record = RecordedAccess()
@@ -31,7 +38,10 @@ import Testing
         // What is refused is refused before the rights that come with a sandbox's namespace are there.
         let refused = record.refused(to: user).filter { !ShippedRights.Scope.sandboxes.holds(in: $0.namespace) }
         #expect(refused.map(\.description) == [], "refused")
-        #expect(Self.controller.unused(by: asked) == Self.reasons.keys.sorted(), "shipped and not asked for")
+        let unused = Self.controller.unused(by: asked).filter { right in
+            !Self.reasons.contains { right.hasPrefix($0.beginning) }
+        }
+        #expect(unused == [], "shipped and not asked for")
 
         let granter = "system:serviceaccount:kars-system:\(SREManifests.granter)"
         #expect(record.refused(to: granter).map(\.description) == [])
