@@ -124,7 +124,9 @@ extension ControllerConfig {
         grantRetention = reader.integer("EGRESS_APPROVAL_RETENTION_SECONDS", in: 0...31_536_000, or: 86_400)
         safetyFloor = .medium
         if let name = reader.text("CONTENT_SAFETY_FLOOR") {
-            if let floor = SafetySeverity(name: name) { safetyFloor = floor } else {
+            if let floor = SafetySeverity(name: name) {
+                safetyFloor = floor
+            } else {
                 reader.report("CONTENT_SAFETY_FLOOR=\(name): expected Safe, Low, Medium or High")
             }
         }

@@ -45,7 +45,8 @@ import Testing
             ])
             problems = []
         } catch { problems = error.problems }
-        for name in ["METRICS_ADDR", "WATCH_TIMEOUT", "NODE_SELECTOR", "MODEL_NETWORKS", "AZURE_OPENAI_ENDPOINT", "SAFETY_FLOOR"] {
+        for name in ["METRICS_ADDR", "WATCH_TIMEOUT", "NODE_SELECTOR", "MODEL_NETWORKS", "AZURE_OPENAI_ENDPOINT", "SAFETY_FLOOR"]
+        {
             #expect(problems.contains { $0.contains(name) }, "\(name): \(problems)")
         }
     }

@@ -24,7 +24,9 @@ import Testing
         let object = SandboxFixture.object { $0["governance"] = ["enabled": false] }
         #expect(Self.binding(try SandboxFixture.plan(object), "kars-sandbox-spawner") == nil)
         let owner = SandboxOwnership(object)
-        func titles(_ binding: JSONObject) throws -> [String] { try SandboxFixture.plan(object) { $0.spawnerBinding = binding }.titles }
+        func titles(_ binding: JSONObject) throws -> [String] {
+            try SandboxFixture.plan(object) { $0.spawnerBinding = binding }.titles
+        }
         #expect(try titles(SandboxAccess.spawnerBinding(owner)).contains("delete rolebindings/kars-spawner-research"))
         var others = SandboxAccess.spawnerBinding(owner)
         others.metadata["labels"] = [:]

@@ -9,7 +9,8 @@ import Testing
         #expect(
             plan.titles == [
                 "apply namespaces/kars-research", "apply rolebindings/kars-controller", "apply serviceaccounts/sandbox",
-                "apply rolebindings/kars-spawner-research", "create secrets/research-router", "apply networkpolicies/sandbox-policy", "apply services/research",
+                "apply rolebindings/kars-spawner-research", "create secrets/research-router",
+                "apply networkpolicies/sandbox-policy", "apply services/research",
                 "apply configmaps/karssandbox-research-egress-allowlist", "apply configmaps/inferencepolicy-models-profile",
                 "apply configmaps/toolpolicy-tools-profile", "apply deployments/research",
             ])

@@ -22,10 +22,12 @@ import Testing
         return try KarsSandbox(reading: object)
     }
 
-    @Test(arguments: [
-        ([:], [:], true), ([:], ["team": "a"], true), (["team": "a"], ["team": "a", "x": "y"], true), (["team": "a"], [:], false),
-        (["team": "a"], ["team": "b"], false), (["team": "a", "tier": "1"], ["team": "a"], false),
-    ] as [(JSONObject, JSONObject, Bool)])
+    @Test(
+        arguments: [
+            ([:], [:], true), ([:], ["team": "a"], true), (["team": "a"], ["team": "a", "x": "y"], true),
+            (["team": "a"], [:], false),
+            (["team": "a"], ["team": "b"], false), (["team": "a", "tier": "1"], ["team": "a"], false),
+        ] as [(JSONObject, JSONObject, Bool)])
     func `a server of tools is for sandboxes with its labels`(wanted: JSONObject, has: JSONObject, isAdmitted: Bool) throws {
         let refusal = Self.reference.refusal(by: Self.server(wanted), of: try Self.sandbox(has))
         #expect((refusal == nil) == isAdmitted, "\(refusal ?? "")")
@@ -92,7 +94,8 @@ import Testing
     }
 
     @Test func `a model is what was compiled, wherever the policy came from`() throws {
-        let file = #"{"modelPreference":{"primary":{"provider":"demo","deployment":"kars-demo"}},"tokenBudget":{"dailyTokens":5}}"#
+        let file =
+            #"{"modelPreference":{"primary":{"provider":"demo","deployment":"kars-demo"}},"tokenBudget":{"dailyTokens":5}}"#
         let map = SandboxFixture.policyMap("inferencepolicy-signed-profile", ["inference-policy.json": file])
         // The object says nothing itself: its content is in a registry.
         let object = SandboxFixture.object { $0["inferenceRef"] = ["name": "signed"] }

@@ -118,12 +118,13 @@ struct SandboxReconciler: Reconciler {
                     .warning, about: object, reason: "McpSingularDeprecated", action: "Reconcile",
                     "governance.mcpServerRef is deprecated: write mcpServerRefs with one entry"))
         }
-        return notes + conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map {
-            degraded in
-            EventNote(
-                .warning, about: object, reason: degraded["reason"]?.stringValue ?? "Failed", action: "Reconcile",
-                degraded["message"]?.stringValue ?? "")
-        }
+        return notes
+            + conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map {
+                degraded in
+                EventNote(
+                    .warning, about: object, reason: degraded["reason"]?.stringValue ?? "Failed", action: "Reconcile",
+                    degraded["message"]?.stringValue ?? "")
+            }
     }
 
     /// What the status says now; nothing when it cannot be read, since it is written anew then.

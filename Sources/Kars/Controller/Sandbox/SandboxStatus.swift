@@ -149,7 +149,8 @@ struct SandboxStatus {
             let entry = report.entries[.allowlist]
             let error = entry?.lastError.map { ", and refuses the newest: \($0.prefix(256))" } ?? ""
             return (
-                .false, CompiledState.awaiting, "the router enforces \(entry?.digest.map { $0.prefix(19) + "…" } ?? "no list")\(error)"
+                .false, CompiledState.awaiting,
+                "the router enforces \(entry?.digest.map { $0.prefix(19) + "…" } ?? "no list")\(error)"
             )
         case .silent(let reason): return (.false, CompiledState.awaiting, "no answer from the router: \(reason)")
         case .disbelieved(let reason): return (.false, CompiledState.awaiting, "the router is not believed: \(reason)")

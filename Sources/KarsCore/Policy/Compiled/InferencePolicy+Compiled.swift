@@ -55,7 +55,8 @@ extension InferencePolicy.ContentSafety {
                 continue
             }
             guard severity.severity <= floor else {
-                throw .invalid("spec.contentSafety.\(name): \(severity.rawValue) is weaker than this installation's floor, \(floor)")
+                throw .invalid(
+                    "spec.contentSafety.\(name): \(severity.rawValue) is weaker than this installation's floor, \(floor)")
             }
         }
         return result

@@ -206,7 +206,8 @@ import Testing
 
     @Test func `egress is strict unless somebody says otherwise`() throws {
         let (object, _) = Self.serverFaults(
-            Manifest(testDescription: "", spec: Self.spec { $0["networkPolicy"] = ["allowedEndpoints": [["host": "a.example"]]] }))
+            Manifest(testDescription: "", spec: Self.spec { $0["networkPolicy"] = ["allowedEndpoints": [["host": "a.example"]]] })
+        )
         let network = try KarsSandbox(reading: object.objectValue ?? [:]).spec.networkPolicy
         #expect(network?.egressMode == .strict && network?.defaultDeny == true)
         #expect(KarsSandbox.Network().egressMode == .strict)

@@ -17,7 +17,10 @@ import Testing
 
     /// Rights that the scenario has no use for, each with what has.
     static let reasons: [(beginning: String, why: String)] = [
-        ("kars-controller: update", "owners that hold up their own deletion, where the API server asks (OwnerReferencesPermissionEnforcement)"),
+        (
+            "kars-controller: update",
+            "owners that hold up their own deletion, where the API server asks (OwnerReferencesPermissionEnforcement)"
+        ),
         ("kars-controller: delete karssreactions", "an hour after its end: `an hour after its end the action goes`"),
         ("kars-controller: patch events", "a note that is repeated becomes a series"),
         ("kars-sre-observer: ", "repairs of other kinds than a quota's"),

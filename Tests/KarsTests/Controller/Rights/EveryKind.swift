@@ -22,7 +22,8 @@ enum EveryKind {
     static let tools = object(
         "ToolPolicy", "tools",
         [
-            "appliesTo": ["sandboxMatchLabels": ["a": "b"]], "agtProfile": ["inline": .string(PolicyWorld.profile("inference:*"))],
+            "appliesTo": ["sandboxMatchLabels": ["a": "b"]],
+            "agtProfile": ["inline": .string(PolicyWorld.profile("inference:*"))],
         ])
     static let memory = object(
         "KarsMemory", "notes", ["sandboxRef": ["name": "first"], "storeName": "notes", "scope": "first"])

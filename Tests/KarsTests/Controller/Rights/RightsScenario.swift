@@ -55,9 +55,9 @@ struct RightsScenario {
     private func evaluate() async throws {
         try await cluster.create(resource("karsevals"), EveryKind.evaluation)
         let pods = try await cluster.wait(for: .pods, in: "kars-first") { all in
-            all.contains { $0.labels[SandboxOwnership.componentLabel] == "eval-runner" && $0["status"]?["phase"] == "Running" }
+            all.contains { $0.labels[EvalJob.jobNameLabel] != nil && $0["status"]?["phase"] == "Running" }
         }
-        let runner = try #require(pods.first { $0.labels[SandboxOwnership.componentLabel] == "eval-runner" })
+        let runner = try #require(pods.first { $0.labels[EvalJob.jobNameLabel] != nil })
         let now = JSON.string(UTCTime.now().rfc3339)
         _ = try await cluster.administrator.send(
             .patchStatus(
@@ -66,7 +66,8 @@ struct RightsScenario {
                     "phase": "Succeeded",
                     "containerStatuses": [
                         [
-                            "name": runner["spec"]?["containers"]?[0]?["name"] ?? "c", "image": "i", "imageID": "", "ready": false,
+                            "name": runner["spec"]?["containers"]?[0]?["name"] ?? "c", "image": "i", "imageID": "",
+                            "ready": false,
                             "restartCount": 0,
                             "state": ["terminated": ["exitCode": 0, "startedAt": now, "finishedAt": now]],
                         ]
@@ -92,9 +93,12 @@ struct RightsScenario {
         try await patch(
             "toolpolicies", "tools", ["spec": ["agtProfile": ["inline": .string(PolicyWorld.profile("inference:*  "))]]])
         try await patch("karssandboxes", "first", ["spec": ["memoryRef": nil]])
-        try await cluster.wait(for: .configMaps, in: "kars-first") { all in !all.contains { $0.name == "karsmemory-notes-binding" } }
+        try await cluster.wait(for: .configMaps, in: "kars-first") { all in
+            !all.contains { $0.name == "karsmemory-notes-binding" }
+        }
         try await patch("karssandboxes", "second", ["spec": ["governance": ["enabled": false]]])
-        try await cluster.wait(for: .roleBindings, in: EveryKind.home) { all in !all.contains { $0.name == "kars-spawner-second" } }
+        try await cluster.wait(for: .roleBindings, in: EveryKind.home) { all in !all.contains { $0.name == "kars-spawner-second" }
+        }
         try await patch(
             "karssandboxes", "second",
             ["spec": ["upstreamCompatibility": ["sigsAgentSandbox": "overlay", "upstreamSandboxRef": ["name": "theirs"]]]])

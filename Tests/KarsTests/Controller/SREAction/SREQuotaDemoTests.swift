@@ -81,7 +81,9 @@ import Testing
     /// Breaks the workload: the quota, and then its pod goes.
     static func breakWorkload(_ cluster: Cluster) async throws {
         try await cluster.operated.create(.deployments, deployment)
-        let pods = try await cluster.operated.wait(for: .pods, in: Fixture.place) { $0.contains { $0["status"]?["phase"] == "Running" } }
+        let pods = try await cluster.operated.wait(for: .pods, in: Fixture.place) {
+            $0.contains { $0["status"]?["phase"] == "Running" }
+        }
         try await cluster.operated.create(.resourceQuotas, Fixture.quotaObject)
         _ = try await cluster.administrator.send(.delete(.pods, namespace: Fixture.place, name: try #require(pods.first).name))
         try await cluster.operated.wait(for: .deployments, in: Fixture.place) { all in
