@@ -91,6 +91,10 @@ def test_uninstalling_keeps_what_was_declared_until_it_is_told_otherwise(install
     assert "a" in installed.kubectl("-n", "kars-system", "get", "sreaction", "-o", "name").stdout
     assert installed.kubectl("get", "validatingadmissionpolicies", "-o", "name").stdout == ""
     installed.kars("install", "--without-controller")
+    # Declared before, refused now, and neither holds the end up.
+    born = action(state="Approved", by="kubernetes-admin")
+    born["metadata"]["name"] = "b"
+    assert "proposed Pending" in installed.kubectl("apply", "-f", "-", manifest=born, expect=1).stderr
     assert "Say --yes" in installed.kars("uninstall", "--crds", expect=2).stderr
     installed.kars("uninstall", "--crds", "--yes")
     assert installed.kubectl("get", "crd", "-o", "name").stdout == ""

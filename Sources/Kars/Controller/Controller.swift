@@ -79,13 +79,14 @@ final class Controller: Sendable {
         let events = EventRecorder(
             through: api, controller: "kars-controller/KarsSandbox", instance: config.identity, time: client.time, log: log)
         let endpoints = LiveModelEndpoints(config.sandbox.backends)
+        let policies = policyLoops(informers)
         let sandboxes = ReconcileLoop(
-            SandboxReconciler(settings: config.sandbox, endpoints: endpoints), informers: informers, events: events,
-            config: loopConfig("KarsSandbox"), log: log)
+            SandboxReconciler(settings: config.sandbox, endpoints: endpoints, routers: policies.routers), informers: informers,
+            events: events, config: loopConfig("KarsSandbox"), log: log)
         var watch = WatchMachine.Config()
         watch.watchTimeout = config.watchTimeout
-        SandboxWatches.add(to: sandboxes, informers, endpoints, controllerNamespace: config.namespace, watch: watch)
-        let policies = policyLoops(informers)
+        SandboxWatches.add(
+            to: sandboxes, informers, endpoints, policies.routers, controllerNamespace: config.namespace, watch: watch)
         let repairs = repairLoop(informers, while: holds)
         let evaluationEvents = EventRecorder(
             through: api, controller: "kars-controller/KarsEval", instance: config.identity, time: client.time, log: log)
@@ -137,6 +138,8 @@ final class Controller: Sendable {
         settings.controllerNamespace = config.namespace
         settings.instance = config.identity
         settings.longestGrant = config.longestGrant
+        settings.grantRetention = config.grantRetention
+        settings.safetyFloor = config.safetyFloor
         settings.workers = config.workers
         settings.watch.watchTimeout = config.watchTimeout
         let dialer: any RouterDialer = isInCluster ? ServiceDialer() : PortForwardDialer(client: client, group: group)

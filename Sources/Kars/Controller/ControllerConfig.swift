@@ -26,6 +26,10 @@ struct ControllerConfig: Sendable {
     var workers: Int
     /// Seconds that an EgressApproval may last (`EGRESS_APPROVAL_MAX_TTL_SECONDS`, default a day, a week at most).
     var longestGrant: Int
+    /// Seconds for which an expired EgressApproval is kept (`EGRESS_APPROVAL_RETENTION_SECONDS`, default a day).
+    var grantRetention: Int
+    /// The weakest content safety that an InferencePolicy may have (`CONTENT_SAFETY_FLOOR`: Safe, Low, Medium or High; default Medium).
+    var safetyFloor: SafetySeverity
     var sandbox: SandboxSettings
     /// What repairs may touch.
     var repairs: SREActionSafety
@@ -117,6 +121,15 @@ extension ControllerConfig {
         watchTimeout = reader.seconds("KARS_WATCH_TIMEOUT_SECS", in: 30...600, or: 200)
         workers = reader.integer("CONTROLLER_WORKERS", in: 1...64, or: 8)
         longestGrant = reader.integer("EGRESS_APPROVAL_MAX_TTL_SECONDS", in: 60...604_800, or: 86_400)
+        grantRetention = reader.integer("EGRESS_APPROVAL_RETENTION_SECONDS", in: 0...31_536_000, or: 86_400)
+        safetyFloor = .medium
+        if let name = reader.text("CONTENT_SAFETY_FLOOR") {
+            if let floor = SafetySeverity(name: name) {
+                safetyFloor = floor
+            } else {
+                reader.report("CONTENT_SAFETY_FLOOR=\(name): expected Safe, Low, Medium or High")
+            }
+        }
         logLevel = reader.choice("KARS_LOG_LEVEL", or: LogLevelOption.info).level
         sandbox = SandboxSettings(reading: &reader)
         repairs = SREActionSafety(reading: &reader)

@@ -28,7 +28,7 @@ struct ClusterInstaller: Sendable {
 
     // MARK: - In
 
-    /// Applies `manifests` in their order, and returns when the kinds that they define are served.
+    /// Applies `manifests`: definitions first and at once, and when their kinds are served the others, in their order.
     ///
     /// - Parameter others: what is installed along with them, earlier: a dry run left its definitions unserved.
     func install(_ manifests: [Manifest], with others: [Manifest] = []) async throws(APIStatus) -> [Result] {
@@ -37,8 +37,10 @@ struct ClusterInstaller: Sendable {
             Set(manifests.filter { $0.resource == .customResourceDefinitions }.map(\.object.name))
         }
         let defined = definitions(manifests), promised = definitions(others + manifests)
-        var results: [Result] = []
-        for manifest in manifests {
+        // Definitions need nothing of each other, and others may need them.
+        var results = try await applyAtOnce(manifests.filter { $0.resource == .customResourceDefinitions })
+        if !isDryRun { try await waitUntilServed(defined) }
+        for manifest in manifests where manifest.resource != .customResourceDefinitions {
             guard served.contains(manifest.resource) || promised.contains(manifest.resource.qualified) else {
                 guard manifest.isOptional else {
                     throw APIStatus(
@@ -50,7 +52,27 @@ struct ClusterInstaller: Sendable {
             }
             results.append(Result(manifest: manifest, outcome: try await apply(manifest)))
         }
-        if !isDryRun { try await waitUntilServed(defined) }
+        return results
+    }
+
+    private func applyAtOnce(_ manifests: [Manifest]) async throws(APIStatus) -> [Result] {
+        let outcomes = await withTaskGroup(of: (Int, Swift.Result<Outcome, APIStatus>).self) { group in
+            for (index, manifest) in manifests.enumerated() {
+                group.addTask {
+                    let outcome: Swift.Result<Outcome, APIStatus>
+                    do throws(APIStatus) { outcome = .success(try await apply(manifest)) } catch { outcome = .failure(error) }
+                    return (index, outcome)
+                }
+            }
+            var outcomes: [Int: Swift.Result<Outcome, APIStatus>] = [:]
+            for await (index, outcome) in group { outcomes[index] = outcome }
+            return outcomes
+        }
+        var results: [Result] = []
+        for (index, manifest) in manifests.enumerated() {
+            guard let outcome = outcomes[index] else { continue }
+            results.append(Result(manifest: manifest, outcome: try outcome.get()))
+        }
         return results
     }
 

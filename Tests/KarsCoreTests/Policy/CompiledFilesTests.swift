@@ -91,6 +91,27 @@ import Testing
         #expect(compiled.versionHash.count == 32)
     }
 
+    @Test func `content safety that nobody says is the floor's`() throws {
+        for said: JSON in [["appliesTo": [:]], ["appliesTo": [:], "contentSafety": ["hate": "Safe"]]] {
+            let compiled = try spec(said, InferencePolicy.Spec.self).compiled(floor: .medium)
+            let rules = try InferenceRules(parsing: Array((compiled.files["inference-policy.json"] ?? "").utf8))
+            let hate: SafetySeverity = said["contentSafety"] == nil ? .medium : .safe
+            #expect(rules.contentSafety.ceilings == [.hate: hate, .selfHarm: .medium, .sexual: .medium, .violence: .medium])
+        }
+    }
+
+    @Test(arguments: ["hate", "selfHarm", "sexual", "violence"])
+    func `content safety below the floor is not compiled`(category: String) throws {
+        func policy(_ severity: JSON) throws -> InferencePolicy.Spec {
+            try spec(["appliesTo": [:], "contentSafety": .object([category: severity])], InferencePolicy.Spec.self)
+        }
+        let fault = #expect(throws: CompileFault.self) { try policy("High").compiled(floor: .medium) }
+        #expect(fault?.message.contains("spec.contentSafety.\(category): High is weaker than") == true, "\(fault?.message ?? "")")
+        #expect(throws: CompileFault.self) { try policy("Low").compiled(floor: .safe) }
+        _ = try policy("High").compiled(floor: .high)
+        _ = try policy("High").compiled()
+    }
+
     @Test func `the order in which labels are written makes no difference`() throws {
         let one = try spec(["appliesTo": ["sandboxMatchLabels": ["a": "1", "b": "2"]]], InferencePolicy.Spec.self).compiled()
         let other = try spec(["appliesTo": ["sandboxMatchLabels": ["b": "2", "a": "1"]]], InferencePolicy.Spec.self).compiled()
@@ -318,6 +339,20 @@ import Testing
         let text = Self.text.replacing(part, with: other)
         #expect(text != Self.text)
         #expect(throws: RouterReport.Fault.self) { try RouterReport(parsing: Array(text.utf8), from: "demo") }
+    }
+
+    @Test func `uses of grants are whole numbers by name`() throws {
+        func report(_ uses: String) throws -> RouterReport {
+            let text = Self.text.replacing(#""sandbox":"demo""#, with: #""sandbox":"demo","approval_uses":\#(uses)"#)
+            return try RouterReport(parsing: Array(text.utf8), from: "demo")
+        }
+        #expect(try report(#"{"visit":3,"other":0}"#).approvalUses == ["visit": 3, "other": 0])
+        #expect(try RouterReport(parsing: Array(Self.text.utf8), from: "demo").approvalUses == [:])
+        for wrong in ["3", #"{"visit":-1}"#, #"{"visit":1.5}"#, #"{"visit":"3"}"#, "[]"] {
+            #expect(throws: RouterReport.Fault.self) { try report(wrong) }
+        }
+        let many = (0...RouterReport.maxApprovals).map { #""g\#($0)":1"# }.joined(separator: ",")
+        #expect(throws: RouterReport.Fault.self) { try report("{\(many)}") }
     }
 
     @Test func `an error text cannot drive a terminal, and is short`() throws {

@@ -16,6 +16,7 @@ import Testing
         #expect(config.watchTimeout == .seconds(200))
         #expect(config.sandbox.controller == ObjectKey(namespace: "kars-system", name: "kars-controller"))
         #expect(config.sandbox.nodeSelector.isEmpty)
+        #expect(config.safetyFloor == .medium)
     }
 
     @Test func `what is said is taken`() throws {
@@ -23,9 +24,10 @@ import Testing
             "POD_NAMESPACE": "ops", "POD_NAME": "one", "LEADER_ELECTION_ENABLED": "off", "CONTROLLER_METRICS_ADDR": "disabled",
             "KARS_IMAGE": "registry.example/kars:1", "HERMES_RUNTIME_IMAGE": "registry.example/hermes:2",
             "SANDBOX_NODE_SELECTOR": "kars.azure.com/pool=sandbox, disk=fast", "KARS_MODEL_NETWORKS": "10.1.0.0/16",
-            "OLLAMA_ENDPOINT": "http://10.1.0.9:11434/v1",
+            "OLLAMA_ENDPOINT": "http://10.1.0.9:11434/v1", "CONTENT_SAFETY_FLOOR": "Low",
         ])
         #expect(config.identity == "one")
+        #expect(config.safetyFloor == .low)
         #expect(config.leaseName == nil)
         #expect(config.metricsAddress == nil)
         #expect(config.sandbox.images.kars == "registry.example/kars:1")
@@ -39,11 +41,12 @@ import Testing
         do throws(EnvironmentError) {
             _ = try Self.config([
                 "CONTROLLER_METRICS_ADDR": "nowhere", "KARS_WATCH_TIMEOUT_SECS": "5", "SANDBOX_NODE_SELECTOR": "pool",
-                "KARS_MODEL_NETWORKS": "10.0.0.0", "AZURE_OPENAI_ENDPOINT": "not a place",
+                "KARS_MODEL_NETWORKS": "10.0.0.0", "AZURE_OPENAI_ENDPOINT": "not a place", "CONTENT_SAFETY_FLOOR": "none",
             ])
             problems = []
         } catch { problems = error.problems }
-        for name in ["METRICS_ADDR", "WATCH_TIMEOUT", "NODE_SELECTOR", "MODEL_NETWORKS", "AZURE_OPENAI_ENDPOINT"] {
+        for name in ["METRICS_ADDR", "WATCH_TIMEOUT", "NODE_SELECTOR", "MODEL_NETWORKS", "AZURE_OPENAI_ENDPOINT", "SAFETY_FLOOR"]
+        {
             #expect(problems.contains { $0.contains(name) }, "\(name): \(problems)")
         }
     }

@@ -287,4 +287,55 @@ import Testing
             #expect(world.object(EgressApproval.self, "h") == nil)
         }
     }
+
+    @Test func `uses of a grant are told, and what was told is not taken back`() async throws {
+        try await World.run { world in
+            try await allowlist(world)
+            try await world.sandbox("one")
+            try await world.create(EgressApproval.self, "g", Self.grant)
+            await world.pass(20)
+            let digest = try #require(try world.status(EgressApproval.self, "g").mergedDigest)
+            func say(_ uses: [String: Int]) {
+                let entries = [RouterReport.Kind.approvals: RouterReport.Entry(digest: digest)]
+                world.routers.set("one", .report(RouterReport(sandbox: "one", entries: entries, approvalUses: uses)))
+            }
+            say(["g": 3, "other": 9])
+            await world.pass(50)
+            #expect(try world.status(EgressApproval.self, "g").usageCount == 3)
+            // The router was replaced and counts anew.
+            say(["g": 1])
+            await world.pass(60, .seconds(1))
+            #expect(try world.status(EgressApproval.self, "g").usageCount == 3)
+            say(["g": 7])
+            await world.pass(60, .seconds(1))
+            #expect(try world.status(EgressApproval.self, "g").usageCount == 7)
+        }
+    }
+
+    @Test func `what expired is kept for a day, and then goes`() async throws {
+        try await World.run { world in
+            try await allowlist(world)
+            try await world.sandbox("one")
+            try await world.create(EgressApproval.self, "g", Self.grant)
+            await world.pass(20)
+            await world.pass(70, .seconds(60))
+            #expect(try world.status(EgressApproval.self, "g").phase == .expired)
+            await world.pass(23, .seconds(3_600))
+            #expect(world.object(EgressApproval.self, "g") != nil)
+            await world.pass(2, .seconds(3_600))
+            #expect(world.object(EgressApproval.self, "g") == nil)
+        }
+    }
+
+    @Test func `development may go below the floor, and nobody else`() throws {
+        func policy(_ labels: JSONObject) throws -> InferencePolicy {
+            try InferencePolicy(reading: [
+                "metadata": ["name": "models", "namespace": "team", "labels": .object(labels)],
+                "spec": ["appliesTo": [:], "contentSafety": ["hate": "High"]],
+            ])
+        }
+        let context = CompileContext(now: UTCTime(seconds: 0), safetyFloor: .medium)
+        #expect(throws: CompileFault.self) { try policy([:]).compiled(given: context) }
+        _ = try policy(["kars.azure.com/dev-only": "true"]).compiled(given: context)
+    }
 }

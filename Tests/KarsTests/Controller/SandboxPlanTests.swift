@@ -9,7 +9,8 @@ import Testing
         #expect(
             plan.titles == [
                 "apply namespaces/kars-research", "apply rolebindings/kars-controller", "apply serviceaccounts/sandbox",
-                "create secrets/research-router", "apply networkpolicies/sandbox-policy", "apply services/research",
+                "apply rolebindings/kars-spawner-research", "create secrets/research-router",
+                "apply networkpolicies/sandbox-policy", "apply services/research",
                 "apply configmaps/karssandbox-research-egress-allowlist", "apply configmaps/inferencepolicy-models-profile",
                 "apply configmaps/toolpolicy-tools-profile", "apply deployments/research",
             ])
@@ -18,7 +19,7 @@ import Testing
 
     @Test func `what needs nothing of each other is sent at once, the pod after it`() throws {
         let plan = try SandboxFixture.plan(SandboxFixture.object())
-        #expect(plan.changes.groups == [2..<9])
+        #expect(plan.changes.groups == [2..<10])
     }
 
     @Test func `people may enter what is for development, and nothing else`() throws {
@@ -230,5 +231,74 @@ import Testing
         let plan = try SandboxFixture.plan(SandboxFixture.object { $0["sandbox"] = ["isolation": .string(level)] })
         #expect(plan.agent?["securityContext"]?["seccompProfile"]?["type"]?.stringValue == profile)
         #expect(plan.made("Deployment")?["spec"]?["template"]?["spec"]?["runtimeClassName"]?.stringValue == runtimeClass)
+    }
+
+    @Test func `no program becomes another user, whatever the object asks for`() throws {
+        let plan = try SandboxFixture.plan(SandboxFixture.object { $0["sandbox"] = ["allowPrivilegeEscalation": true] })
+        #expect(plan.agent?["securityContext"]?["allowPrivilegeEscalation"] == false)
+    }
+
+    @Test func `an identity that nobody makes is not replaced by none`() throws {
+        let plan = try SandboxFixture.plan(SandboxFixture.object { $0["meshAuth"] = ["mode": "agent-id"] })
+        #expect(plan.problem?.reason == "AgentIdentityProvisioningFailed")
+        #expect(plan.changes == ReconcilePlan())
+        #expect(try SandboxFixture.plan(SandboxFixture.object { $0["meshAuth"] = ["mode": "auto"] }).problem == nil)
+    }
+
+    @Test func `packets get where a grant allows, on its port too`() throws {
+        let object = SandboxFixture.object(), owner = SandboxOwnership(object)
+        func ports(_ files: JSONObject) throws -> [Int] {
+            let plan = try SandboxFixture.plan(object) { seen in
+                seen.namespace = SandboxAccess.namespace(owner)
+                seen.hasAccess = true
+                let name = SandboxObjectNames(sandbox: "research").approvals
+                seen.configMaps[name] = ["metadata": ["name": .string(name)], "data": .object(files)]
+            }
+            let internet = plan.made("NetworkPolicy")?["spec"]?["egress"]?[1]
+            return (internet?["ports"]?.arrayValue ?? []).compactMap { $0["port"]?.intValue }
+        }
+        var spec = EgressApproval.Spec(), host = EgressApproval.Host()
+        (host.host, host.port) = ("broker.example", 8_883)
+        (spec.sandbox, spec.hosts, spec.reason, spec.ttl) = ("research", [host], "r", "PT1H")
+        let start = UTCTime(seconds: 1_800_000_000)
+        let file = try #require(spec.file(name: "g", from: start, until: start.advanced(by: .seconds(3_600))))
+        #expect(try ports(["approval-g.json": .string(file)]) == [443, 8_883])
+        #expect(try ports(["approval-g.json": "not a grant"]) == [443])
+        #expect(try ports([:]) == [443])
+    }
+
+    @Test func `every sandbox has a Service, governed or not`() throws {
+        for governance: JSON in [["enabled": false], ["enabled": true, "toolPolicyRef": ["name": "tools"]]] {
+            let plan = try SandboxFixture.plan(SandboxFixture.object { $0["governance"] = governance })
+            #expect(plan.made("Service")?["spec"]?["ports"]?[0]?["port"] == 8_446)
+        }
+    }
+
+    @Test func `nothing runs beside the sandbox's own pod`() throws {
+        let kinds = try SandboxFixture.plan(SandboxFixture.object()).changes.changes.compactMap { $0.body?["kind"]?.stringValue }
+        #expect(
+            Set(kinds) == [
+                "Namespace", "RoleBinding", "ServiceAccount", "Secret", "NetworkPolicy", "Service", "ConfigMap", "Deployment",
+            ])
+    }
+
+    @Test func `an overlay has its policies beside it too`() throws {
+        let plan = try SandboxFixture.plan(
+            SandboxFixture.object {
+                $0["upstreamCompatibility"] = ["sigsAgentSandbox": "overlay", "upstreamSandboxRef": ["name": "theirs"]]
+            })
+        #expect(plan.isOverlay && plan.made("Deployment") == nil)
+        for name in ["inferencepolicy-models-profile", "toolpolicy-tools-profile", "karssandbox-research-egress-allowlist"] {
+            #expect(plan.titles.contains("apply configmaps/\(name)"))
+        }
+    }
+
+    @Test(arguments: kinds)
+    func `an agent is ready when it reaches its router, not before`(kind: String, runtime: JSON) throws {
+        let agent = try #require(try SandboxFixture.plan(SandboxFixture.object(runtime: runtime)).agent)
+        for probe in ["readinessProbe", "startupProbe"] {
+            let command = (agent[probe]?["exec"]?["command"]?.arrayValue ?? []).compactMap(\.stringValue)
+            #expect(command.suffix(3).contains("probe") && command.contains("router"), "\(probe): \(command)")
+        }
     }
 }

@@ -149,12 +149,12 @@ import Testing
         let (loop, _) = Self.loop(on: cluster)
         await Self.settle(loop)
         var status = try Self.status(cluster)
-        status.conditions.set("EgressEnforced", .true, "RouterEnforcing", "", generation: 1, now: UTCTime(seconds: 1))
+        status.conditions.set("ConformanceDrift", .true, "DriftDetected", "", generation: 1, now: UTCTime(seconds: 1))
         _ = try await cluster.send(
             .patchStatus(Self.sandboxes, namespace: SandboxFixture.home, name: "research", status.json))
         try await Self.report(cluster, available: 1)
         await Self.settle(loop)
-        #expect(try Self.status(cluster).conditions["EgressEnforced"]?.status == .true)
+        #expect(try Self.status(cluster).conditions["ConformanceDrift"]?.status == .true)
         #expect(try Self.status(cluster).phase == .running)
     }
 
@@ -171,5 +171,14 @@ import Testing
         #expect(SandboxWatches.isNews(.updated(old: policy, new: profiled)))
         #expect(SandboxWatches.isNews(.updated(old: policy, new: edited)))
         #expect(SandboxWatches.isNews(.added(policy)) && SandboxWatches.isNews(.deleted(policy)))
+    }
+
+    @Test func `who writes the one reference of before is told so`() {
+        let reconciler = SandboxReconciler(settings: SandboxSettings())
+        let old = SandboxFixture.object {
+            $0["governance"] = ["enabled": true, "toolPolicyRef": ["name": "tools"], "mcpServerRef": ["name": "github"]]
+        }
+        #expect(reconciler.notes(on: old, afterStatus: [:]).map(\.reason) == ["McpSingularDeprecated"])
+        #expect(reconciler.notes(on: SandboxFixture.object(), afterStatus: [:]).isEmpty)
     }
 }

@@ -129,4 +129,32 @@ import Testing
         clean["status"] = status.json
         #expect(try Self.status(clean).conditions["EnvironmentAccepted"] == nil)
     }
+
+    @Test func `what no sandbox gets is told as long as it is asked for`() throws {
+        let asking = try Self.status(SandboxFixture.object { $0["sandbox"] = ["allowPrivilegeEscalation": true] })
+        #expect(asking.conditions["PostureAccepted"]?.status == .false)
+        #expect(asking.conditions["PostureAccepted"]?.reason == "EscalationRefused")
+        #expect(try Self.status().conditions["PostureAccepted"] == nil)
+    }
+
+    private static func enforced(_ answer: RouterAnswer?, expecting digest: String? = "sha256:a") throws -> Condition? {
+        try status {
+            $0.expectedAllowlist = digest
+            $0.router = answer
+        }.conditions["EgressEnforced"]
+    }
+
+    @Test func `the allow list is in force when the router says so`() throws {
+        func report(_ digest: String, error: String? = nil) -> RouterAnswer {
+            .report(
+                RouterReport(sandbox: "research", entries: [.allowlist: RouterReport.Entry(digest: digest, lastError: error)]))
+        }
+        #expect(try Self.enforced(report("sha256:a"))?.status == .true)
+        #expect(try Self.enforced(report("sha256:b"))?.status == .false)
+        #expect(try Self.enforced(report("sha256:b", error: "line 3"))?.message.contains("refuses the newest: line 3") == true)
+        #expect(try Self.enforced(.report(RouterReport(sandbox: "research", entries: [:])))?.status == .false)
+        #expect(try Self.enforced(.disbelieved("x"))?.reason == "AwaitingRouterEnforcement")
+        #expect(try Self.enforced(nil)?.status == .false)
+        #expect(try Self.enforced(report("sha256:a"), expecting: nil) == nil)
+    }
 }

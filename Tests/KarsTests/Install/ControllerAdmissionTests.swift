@@ -102,12 +102,10 @@ import Testing
                 .merge, .configMaps, namespace: "kars-system", name: "kars-signer-policy",
                 ["data": ["fulcioIssuers": "https://mine"]])
             let deletion = KubernetesRequest.delete(.configMaps, namespace: "kars-system", name: "kars-signer-policy")
-            for user in ["carol", Self.controller] {
-                for request in [patch, deletion] {
-                    let refusal = await cluster.refusal(as: user, request)
-                    #expect(
-                        refusal?.message.contains("takes the verb manage-signers") == true, "\(user): \(refusal?.message ?? "")")
-                }
+            for (user, request) in [("carol", patch), ("carol", deletion), (Self.controller, patch)] {
+                let refusal = await cluster.refusal(as: user, request)
+                #expect(
+                    refusal?.message.contains("takes the verb manage-signers") == true, "\(user): \(refusal?.message ?? "")")
             }
             #expect(await cluster.refusal(as: nil, patch) == nil)
             let other: JSONObject = ["metadata": ["name": "mine", "namespace": "kars-system"]]

@@ -115,7 +115,7 @@ import Testing
     @Test func `router-admin-token is mounted by no other container`() async throws {
         try await InstalledCluster.run([.access, .admission]) { cluster in
             try await cluster.makeSandboxNamespace("research")
-            for secret in ["router-admin-token", "research-router", "mcp-github-signing"] {
+            for secret in ["router-admin-token", "research-router", "research-model-key", "mcp-github-signing"] {
                 let patch = """
                     [{"op":"replace","path":"/spec/volumes/0/secret/secretName","value":"\(secret)"},
                     {"op":"add","path":"/spec/containers/0/volumeMounts","value":[{"name":"keys","mountPath":"/k"}]}]

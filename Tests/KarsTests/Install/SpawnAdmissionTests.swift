@@ -164,6 +164,19 @@ import Testing
         }
     }
 
+    @Test func `the name of the repair agent is for nobody else`() async throws {
+        try await Self.run { cluster in
+            // Its account has rights by the name of its namespace, and that follows from the name.
+            for namespace in ["kars-system", "default"] {
+                let sandbox = MergePatch.apply(["metadata": ["name": "sre", "namespace": .string(namespace)]], to: Self.planner)
+                let refusal = await cluster.refusal(as: nil, creating: Self.sandboxes, try #require(sandbox.objectValue))
+                #expect(
+                    refusal?.message.contains("the name sre is for the sandbox with the role sre") == true,
+                    "\(refusal?.message ?? "let through")")
+            }
+        }
+    }
+
     @Test func `content safety has a floor`() async throws {
         try await InstalledCluster.run([.definitions, .access, .admission]) { cluster in
             let policies = GroupVersionResource.kars("inferencepolicies")

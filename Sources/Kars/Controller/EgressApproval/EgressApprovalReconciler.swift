@@ -10,10 +10,14 @@ struct EgressApprovalReconciler: Reconciler {
         var decision: GrantDecision?
         var fault: ResourceError?
         var grants: JSONObject?
+        /// Connections that the router made by this grant; nil when it does not say.
+        var uses: Int?
     }
 
     /// The most that may be granted, in seconds (`EGRESS_APPROVAL_MAX_TTL_SECONDS`).
     let longestTTL: Int
+    /// For how long what is over stays for people to see (`EGRESS_APPROVAL_RETENTION_SECONDS`).
+    let retention: Duration
     let sandboxes: SandboxView.Source
     let routers: RouterWatch
     let time: any TimeSource
@@ -53,7 +57,9 @@ struct EgressApprovalReconciler: Reconciler {
         if seen.sandbox?.phase == "Running", let digest = decision.mergedDigest {
             routers.expect(digest, of: .approvals, from: key)
         }
-        return Observed(decision: decision, grants: seen.grants)
+        var uses: Int?
+        if case .report(let report) = seen.answer { uses = report.approvalUses[approval.name] }
+        return Observed(decision: decision, grants: seen.grants, uses: uses)
     }
 
     /// Nil also where we have no rights: in namespaces that are no sandbox's, or no longer.
@@ -76,6 +82,16 @@ struct EgressApprovalReconciler: Reconciler {
         guard let decision = observed.decision else { return plan }
         guard let file = decision.file else {
             plan.changes += removal(of: object, in: observed.grants)
+            if let end = decision.expiresAt, !holds(object), !object.isBeingDeleted {
+                let left = end.advanced(by: retention).duration(since: now)
+                if left > .zero {
+                    plan.requeue(after: left)
+                } else if finalizer?.release(of: object, in: kind.resource) == nil {
+                    plan.changes.append(
+                        .delete(
+                            kind.resource, namespace: object.namespace, name: object.name, DeleteOptions(uid: object.uid)))
+                }
+            }
             if case .expired = decision.standing, !holds(object), let release = finalizer?.release(of: object, in: kind.resource)
             {
                 plan.changes.append(release)
@@ -149,6 +165,8 @@ struct EgressApprovalReconciler: Reconciler {
         }
         status.effectiveAt = decision.effectiveAt?.rfc3339
         status.expiresAt = decision.expiresAt?.rfc3339
+        // A router that was replaced counts from the beginning: what was told before is not taken back.
+        status.usageCount = [previous.usageCount, observed.uses].compactMap(\.self).max()
         switch decision.standing {
         case .expired: status.mergedDigest = previous.mergedDigest
         case .invalid, .blocked: status.mergedDigest = nil

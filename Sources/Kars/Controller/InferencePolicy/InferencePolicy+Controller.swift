@@ -6,7 +6,11 @@ extension InferencePolicy: CompiledKind {
     static var reported: RouterReport.Kind? { .inference }
     static func name(in sandbox: SandboxView) -> String? { sandbox.inferencePolicy }
 
-    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles { try spec.compiled() }
+    /// Development may go below the floor; admission says who labels what so.
+    func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles {
+        let isForDevelopment = object.labels[SandboxOwnership.developmentLabel] == "true"
+        return try spec.compiled(floor: isForDevelopment ? nil : context.safetyFloor)
+    }
 
     static func status(_ state: CompiledState, after previous: Status) -> Status {
         var status = Status()

@@ -6,6 +6,8 @@ extension KarsMemory: CompiledKind {
     static var reported: RouterReport.Kind? { .memory }
     static var writeFailure: String { "BindingWriteFailed" }
     static func name(in sandbox: SandboxView) -> String? { sandbox.memory }
+    /// Another sandbox that names it does not get it, and cannot hold it up.
+    func isMeant(for sandbox: SandboxView) -> Bool { spec.sandboxRef.name == sandbox.key.name }
 
     func compiled(given context: CompileContext) throws(CompileFault) -> CompiledFiles { try spec.compiled() }
 

@@ -15,6 +15,8 @@ protocol CompiledKind: KarsResource where Spec: CheckedSpec {
     var keyIssuer: String? { get }
     /// The object of this kind that a sandbox refers to.
     static func name(in sandbox: SandboxView) -> String?
+    /// Whether a sandbox that refers to this object gets it.
+    func isMeant(for sandbox: SandboxView) -> Bool
     /// The status that says `state`.
     static func status(_ state: CompiledState, after previous: Status) -> Status
 }
@@ -24,11 +26,14 @@ extension CompiledKind {
     static var writeFailure: String { "ProfileWriteFailed" }
     var keyIssuer: String? { nil }
     static func name(in sandbox: SandboxView) -> String? { nil }
+    func isMeant(for sandbox: SandboxView) -> Bool { true }
 }
 
 /// What a compiled form depends on besides the specification.
 struct CompileContext: Sendable {
     var now: UTCTime
+    /// The weakest content safety that there may be; nil: no floor.
+    var safetyFloor: SafetySeverity?
     /// Keys of the issuer that `keyIssuer` names.
     var keys: Result<JSONWebKeySet, CompileFault>?
 }

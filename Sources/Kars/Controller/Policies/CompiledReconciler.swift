@@ -20,6 +20,8 @@ struct CompiledReconciler<Kind: CompiledKind>: Reconciler {
     let routers: RouterWatch
     let keys: any KeySetSource
     let time: any TimeSource
+    /// The weakest content safety that there may be; nil: no floor.
+    var safetyFloor: SafetySeverity?
 
     let kind = Kind.kind
     let fieldManager = "kars-controller/" + Kind.definition.kind.lowercased()
@@ -43,7 +45,10 @@ struct CompiledReconciler<Kind: CompiledKind>: Reconciler {
             observed.compiled = .failure(Self.closed(namespace))
         }
         guard let reported = Kind.reported, let namespace = object.namespace else { return observed }
-        observed.sandboxes = try await sandboxes(namespace).filter { Kind.name(in: $0) == object.name }
+        let value = try? Kind(reading: object)
+        observed.sandboxes = try await sandboxes(namespace).filter {
+            Kind.name(in: $0) == object.name && value?.isMeant(for: $0) ?? true
+        }
         let digest = published(observed)
         for sandbox in observed.sandboxes {
             if sandbox.isSuspended || sandbox.isBeingDeleted {
@@ -59,7 +64,7 @@ struct CompiledReconciler<Kind: CompiledKind>: Reconciler {
     private func compile(_ object: JSONObject) async -> Result<CompiledFiles, CompileFault> {
         let value: Kind
         do throws(ResourceError) { value = try Kind(reading: object) } catch { return .failure(.invalid("\(error)")) }
-        var context = CompileContext(now: time.utc())
+        var context = CompileContext(now: time.utc(), safetyFloor: safetyFloor)
         if let issuer = value.keyIssuer { context.keys = await keys.keys(of: issuer) }
         do throws(CompileFault) { return .success(try value.compiled(given: context)) } catch { return .failure(error) }
     }

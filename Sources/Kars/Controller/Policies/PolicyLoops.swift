@@ -11,6 +11,10 @@ struct PolicyLoops: Sendable {
         var instance = "kars-controller"
         /// The longest grant, in seconds (`EGRESS_APPROVAL_MAX_TTL_SECONDS`, 86400 by default, 604800 at most).
         var longestGrant = 86_400
+        /// Seconds for which an expired grant is kept (`EGRESS_APPROVAL_RETENTION_SECONDS`).
+        var grantRetention = 86_400
+        /// The weakest content safety that there may be (`CONTENT_SAFETY_FLOOR`); nil: no floor.
+        var safetyFloor: SafetySeverity?
         /// Objects of one kind that are worked on at one time.
         var workers = 2
         var watch = WatchMachine.Config()
@@ -82,7 +86,7 @@ private struct Maker {
         let loop = ReconcileLoop(
             CompiledReconciler<Kind>(
                 controllerNamespace: config.controllerNamespace, sandboxes: sandboxes, routers: routers, keys: keys,
-                time: informers.time),
+                time: informers.time, safetyFloor: config.safetyFloor),
             informers: informers, events: events, config: settings, log: log)
         let met = Homes()
         informers.informer(Kind.kind.resource, view: settings.view, config: config.watch).addHandler { change in
@@ -122,7 +126,8 @@ private struct Maker {
         settings.watch = config.watch
         let loop = ReconcileLoop(
             EgressApprovalReconciler(
-                longestTTL: config.longestGrant, sandboxes: sandboxes, routers: routers, time: informers.time),
+                longestTTL: config.longestGrant, retention: .seconds(config.grantRetention), sandboxes: sandboxes,
+                routers: routers, time: informers.time),
             informers: informers, config: settings, log: log)
         let index = "sandbox"
         let approvals = informers.informer(

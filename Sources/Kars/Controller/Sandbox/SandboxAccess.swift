@@ -5,7 +5,9 @@ enum SandboxAccess {
     static let serviceAccountName = "sandbox"
     static let controllerBindingName = "kars-controller"
     /// What the controller may do in a sandbox's namespace, and nowhere else.
-    static let controllerRole = "kars-sandbox-manager"
+    static let controllerRole = AccessManifests.sandboxManager
+    /// What the repair agent may propose.
+    static let authorRole = SREManifests.actionAuthor
 
     static func namespace(_ owner: SandboxOwnership) -> JSONObject {
         var labels = owner.labels
@@ -25,15 +27,33 @@ enum SandboxAccess {
 
     /// Made right after the namespace: without it the controller can do nothing there.
     static func controllerBinding(_ owner: SandboxOwnership, _ controller: ObjectKey) -> JSONObject {
-        var binding = JSONObject.owned(by: owner, "rbac.authorization.k8s.io/v1", "RoleBinding", name: controllerBindingName)
-        binding["roleRef"] = [
-            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": .string(controllerRole),
-        ]
+        binding(controllerBindingName, of: controllerRole, to: controller, in: owner.namespace, owner)
+    }
+
+    /// The right to make children where the sandbox itself is declared; what they may be is held by admission (`kars-spawn-bounds`).
+    static func spawnerBinding(_ owner: SandboxOwnership) -> JSONObject {
+        binding(spawnerBindingName(owner), of: AccessManifests.sandboxSpawner, to: account(owner), in: owner.homeNamespace, owner)
+    }
+
+    static func spawnerBindingName(_ owner: SandboxOwnership) -> String { "kars-spawner-\(owner.name)" }
+
+    /// The right of the one sandbox with the role `sre` to propose repairs.
+    static func authorBinding(_ owner: SandboxOwnership) -> JSONObject {
+        binding(authorRole, of: authorRole, to: account(owner), in: owner.namespace, owner)
+    }
+
+    private static func account(_ owner: SandboxOwnership) -> ObjectKey {
+        ObjectKey(namespace: owner.namespace, name: serviceAccountName)
+    }
+
+    private static func binding(
+        _ name: String, of role: String, to account: ObjectKey, in namespace: String, _ owner: SandboxOwnership
+    ) -> JSONObject {
+        var binding = JSONObject.owned(by: owner, "rbac.authorization.k8s.io/v1", "RoleBinding", name: name)
+        binding.metadata["namespace"] = .string(namespace)
+        binding["roleRef"] = ["apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": .string(role)]
         binding["subjects"] = [
-            [
-                "kind": "ServiceAccount", "name": .string(controller.name),
-                "namespace": .string(controller.namespace ?? ""),
-            ]
+            ["kind": "ServiceAccount", "name": .string(account.name), "namespace": .string(account.namespace ?? "")]
         ]
         return binding
     }

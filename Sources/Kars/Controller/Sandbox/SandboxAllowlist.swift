@@ -42,13 +42,22 @@ struct SandboxAllowlist: Equatable, Sendable {
         return SandboxAllowlist(rules: rules.sorted(), authority: .inline, faults: faults)
     }
 
+    static let digestAnnotation = "kars.azure.com/egress-allowlist-digest"
+
+    private var document: [UInt8] { EgressRule.document(rules) }
+    private var digest: String { PolicyDigest(name: PolicyDigest.Name.egressAllowlist, body: document).description }
+
+    /// What the router is to echo: the digest of this list, or of `live`, which stays in force while this one cannot be verified.
+    func expectedDigest(beside live: JSONObject?) -> String? {
+        isClosed ? live?.annotations[Self.digestAnnotation] : digest
+    }
+
     /// The ConfigMap that the router mounts; its bytes are what its digest is made of.
     func configMap(_ owner: SandboxOwnership) -> JSONObject {
-        let bytes = EgressRule.document(rules)
-        let digest = PolicyDigest(name: PolicyDigest.Name.egressAllowlist, body: bytes).description
+        let bytes = document
         var map = JSONObject.owned(
             by: owner, "v1", "ConfigMap", name: SandboxObjectNames(sandbox: owner.name).allowlist,
-            annotations: ["kars.azure.com/egress-allowlist-digest": digest],
+            annotations: [Self.digestAnnotation: digest],
             labels: ["kars.azure.com/artifact": "egress-allowlist"])
         map["data"] = ["allowlist.json": .string(String(decoding: bytes, as: UTF8.self))]
         return map

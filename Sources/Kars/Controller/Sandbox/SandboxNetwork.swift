@@ -23,7 +23,8 @@ enum SandboxNetwork {
         /// Ports of the allow list, besides 443.
         var ports: Set<UInt16> = []
         var isA2AOpen = false
-        var isGoverned = true
+        /// Whether it talks to other agents.
+        var hasMesh = true
         var usesAzureIdentity = false
         /// Where models may be in private networks.
         var modelNetworks: [String] = []
@@ -39,7 +40,7 @@ enum SandboxNetwork {
                 rule(to: facts.modelNetworks.map { block($0) }, ports: [443] + facts.modelPorts.subtracting([443]).sorted()))
         }
         if facts.usesAzureIdentity { egress.append(rule(to: [block("169.254.169.254/32")], ports: [80])) }
-        if facts.isGoverned { egress.append(rule(to: [namespace("agentmesh")], ports: [8_080, 8_765])) }
+        if facts.hasMesh { egress.append(rule(to: [namespace("agentmesh")], ports: [8_080, 8_765])) }
         let operators = UInt16(operatorPort), metrics = UInt16(metricsPort)
         let ingress = [
             rule(

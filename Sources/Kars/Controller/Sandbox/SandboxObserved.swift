@@ -6,6 +6,9 @@ struct SandboxObserved: Sendable {
     /// Whether the controller has its rights in the namespace yet; without them nothing there can be read.
     var hasAccess = false
     var controllerBinding: JSONObject?
+    /// In the home namespace.
+    var spawnerBinding: JSONObject?
+    var authorBinding: JSONObject?
     var serviceAccount: JSONObject?
     var networkPolicy: JSONObject?
     var service: JSONObject?
@@ -16,8 +19,14 @@ struct SandboxObserved: Sendable {
     /// Why pods of the sandbox do not start, as their containers say.
     var podProblems: [String] = []
 
+    /// What the router is to echo of its allow list, and what it said last; nil when nobody asks it.
+    var expectedAllowlist: String?
+    var router: RouterAnswer?
+
     /// What is referred to and exists.
     var existing: Set<SandboxReference> = []
+    /// What is referred to and is not for this sandbox, each with the reason.
+    var refused: [SandboxReference: String] = [:]
     /// The compilers' ConfigMaps, by their reference.
     var sources: [SandboxReference: JSONObject] = [:]
     /// Cluster IPs of the cluster's name server.
@@ -35,6 +44,13 @@ struct SandboxObserver: Sendable {
         try await api.objectIfPresent(.get(.namespaces, name: owner.namespace))
     }
 
+    /// What is left of a sandbox that goes, outside its namespace.
+    func spawnerBinding() async throws(APIStatus) -> JSONObject? { try await api.objectIfPresent(spawnerBindingRequest) }
+
+    private var spawnerBindingRequest: KubernetesRequest {
+        .get(.roleBindings, namespace: owner.homeNamespace, name: SandboxAccess.spawnerBindingName(owner))
+    }
+
     func observe(_ sandbox: KarsSandbox) async throws(APIStatus) -> SandboxObserved {
         var seen = SandboxObserved()
         let references = SandboxReference.all(in: sandbox.spec, sandbox: owner.name)
@@ -43,12 +59,16 @@ struct SandboxObserver: Sendable {
             [
                 .get(.namespaces, name: owner.namespace),
                 .get(.roleBindings, namespace: owner.namespace, name: SandboxAccess.controllerBindingName),
+                spawnerBindingRequest,
             ] + references.map { .get($0.kind.resource, namespace: home, name: $0.name) }
                 + references.map { .get(.configMaps, namespace: home, name: $0.configMap) })
         seen.namespace = found[0]
-        for (index, reference) in references.enumerated() where found[2 + index] != nil {
+        seen.spawnerBinding = found[2]
+        for (index, reference) in references.enumerated() {
+            guard let target = found[3 + index] else { continue }
             seen.existing.insert(reference)
-            seen.sources[reference] = found[2 + references.count + index]
+            seen.refused[reference] = reference.refusal(by: target, of: sandbox)
+            seen.sources[reference] = found[3 + references.count + index]
         }
         seen.dns = try await dns()
         if let namespace = seen.namespace, owner.owns(namespace), !namespace.isBeingDeleted {
@@ -69,12 +89,14 @@ struct SandboxObserver: Sendable {
             get(.serviceAccounts, SandboxAccess.serviceAccountName), get(.networkPolicies, SandboxNetwork.policyName),
             get(.services, owner.name), get(.deployments, owner.name),
             get(.secrets, SandboxObjectNames(sandbox: owner.name).routerSecret),
+            get(.roleBindings, SandboxAccess.authorRole),
         ])
         seen.serviceAccount = found[0]
         seen.networkPolicy = found[1]
         seen.service = found[2]
         seen.deployment = found[3]
         seen.hasRouterSecret = found[4] != nil
+        seen.authorBinding = found[5]
         let selection = KarsCore.ListOptions(labelSelector: "\(SandboxOwnership.sandboxLabel)=\(owner.name)")
         for map in try await api.list(.configMaps, namespace: owner.namespace, selection).items {
             seen.configMaps[map.name] = map

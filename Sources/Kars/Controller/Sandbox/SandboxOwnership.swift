@@ -8,12 +8,15 @@ struct SandboxOwnership: Equatable, Sendable {
     let uid: String
     /// Declared to be nobody's production: people may enter it.
     let isForDevelopment: Bool
+    /// The one that proposes repairs; admission says who gives the label.
+    let isRepairAgent: Bool
 
     init(_ object: JSONObject) {
         name = object.name
         homeNamespace = object.namespace ?? ""
         uid = object.uid ?? ""
         isForDevelopment = object.labels[Self.developmentLabel] == "true"
+        isRepairAgent = object.labels["kars.azure.com/role"] == "sre"
     }
 
     /// Where everything of the sandbox is.

@@ -72,6 +72,14 @@ struct SandboxPlan: Sendable {
 
     private mutating func planAccount() {
         ensure(.serviceAccounts, SandboxAccess.serviceAccount(owner, sandbox, settings), seen.serviceAccount)
+        // Whether an agent may spawn is for its ToolPolicy to say; without one nobody says it.
+        if isGoverned {
+            ensure(.roleBindings, SandboxAccess.spawnerBinding(owner), seen.spawnerBinding)
+        } else if let binding = seen.spawnerBinding, SandboxOwnership.owner(of: binding) == owner.key {
+            changes.changes.append(
+                .delete(.roleBindings, namespace: binding.namespace, name: binding.name, DeleteOptions(uid: binding.uid)))
+        }
+        if owner.isRepairAgent { ensure(.roleBindings, SandboxAccess.authorBinding(owner), seen.authorBinding) }
         if !seen.hasRouterSecret, let content = seen.freshSecret {
             changes.changes.append(
                 .create(.secrets, SandboxAccess.routerSecret(owner, content), WriteOptions(fieldManager: Self.fieldManager)))
@@ -107,6 +115,11 @@ struct SandboxPlan: Sendable {
                 reason: "SpecInvalid",
                 message: "upstreamCompatibility.sigsAgentSandbox \(mode.rawValue) is not offered: use off or overlay")
         }
+        if sandbox.spec.meshAuth?.mode == .agentID {
+            return Problem(
+                reason: "AgentIdentityProvisioningFailed",
+                message: "meshAuth.mode agent-id: this controller makes no agent identities; use auto or anonymous")
+        }
         if settings.isStrictAboutImages, let fault = ImageContract.fault(in: runtime) {
             return Problem(reason: "BYOContractInvalid", message: fault)
         }
@@ -121,7 +134,7 @@ struct SandboxPlan: Sendable {
         // On a person's own machine hosts are also approved at the router while it runs, plain HTTP among them.
         if owner.isForDevelopment { ports.insert(80) }
         let facts = SandboxNetwork.Facts(
-            dns: seen.dns, ports: ports, isA2AOpen: isA2AOpen, isGoverned: sandbox.spec.governance?.enabled ?? true,
+            dns: seen.dns, ports: ports, isA2AOpen: isA2AOpen, hasMesh: isGoverned && !owner.isRepairAgent,
             usesAzureIdentity: settings.workloadIdentity != nil, modelNetworks: settings.modelNetworks,
             modelPorts: settings.backends.ports)
         let policy = SandboxNetwork.policy(owner, facts, controllerNamespace: settings.controller.namespace ?? "kars-system")
@@ -142,9 +155,16 @@ struct SandboxPlan: Sendable {
         return Set(hosts.compactMap { $0["port"]?.intValue.flatMap { UInt16(exactly: $0) } })
     }
 
-    private var references: [SandboxReference] { SandboxReference.all(in: sandbox.spec, sandbox: owner.name) }
+    private var isGoverned: Bool { sandbox.spec.governance?.enabled ?? true }
+
+    /// What is mounted: everything that is referred to and is for this sandbox.
+    private var references: [SandboxReference] { asked.filter { seen.refused[$0] == nil } }
+    private var asked: [SandboxReference] { SandboxReference.all(in: sandbox.spec, sandbox: owner.name) }
 
     private mutating func planPolicies() {
+        if let reason = asked.compactMap({ seen.refused[$0] }).first {
+            problem = Problem(reason: "ReferenceRefused", message: reason)
+        }
         for reference in references {
             if let source = seen.sources[reference] {
                 let mirror = SandboxMirrors.mirror(of: source, for: reference, owner)
@@ -210,7 +230,8 @@ struct SandboxPlan: Sendable {
                 MountedPolicy(volume: "blocklist", configMap: names.blockList, mountPath: "/etc/kars/blocklist"),
             ]
         do throws(ResourceError) {
-            let spec = try SandboxSpecMaker.spec(sandbox, owner, model: model, policies: policies, settings)
+            var spec = try SandboxSpecMaker.spec(sandbox, owner, model: model, policies: policies, settings)
+            spec.governance.mcpServers = references.filter { $0.kind == .mcpServer }.map(\.name)
             let pod = SandboxPod.plan(spec)
             droppedVariables = pod.droppedVariables
             ensure(

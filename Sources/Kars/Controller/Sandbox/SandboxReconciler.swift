@@ -1,4 +1,5 @@
 import KarsCore
+import Synchronization
 
 /// Makes KarsSandbox objects true: reads what there is, and carries out what `SandboxPlan` decides.
 struct SandboxReconciler: Reconciler {
@@ -7,16 +8,19 @@ struct SandboxReconciler: Reconciler {
         case unreadable(ResourceError)
         case readable(KarsSandbox, SandboxObserved)
         /// It is being deleted.
-        case leaving(namespace: JSONObject?)
+        case leaving(namespace: JSONObject?, spawnerBinding: JSONObject?)
     }
 
     /// As the controller was started.
     private let started: SandboxSettings
     private let endpoints: LiveModelEndpoints?
+    /// Who keeps asking routers what they enforce; nil: nobody, and nothing is said of it.
+    private let routers: RouterWatch?
 
-    init(settings: SandboxSettings, endpoints: LiveModelEndpoints? = nil) {
+    init(settings: SandboxSettings, endpoints: LiveModelEndpoints? = nil, routers: RouterWatch? = nil) {
         started = settings
         self.endpoints = endpoints
+        self.routers = routers
     }
 
     /// As they are now.
@@ -34,10 +38,27 @@ struct SandboxReconciler: Reconciler {
 
     func observe(_ object: JSONObject, through api: any KubernetesAPI) async throws(APIStatus) -> Observed {
         let observer = SandboxObserver(owner: SandboxOwnership(object), api: api)
-        if object.isBeingDeleted { return .leaving(namespace: try await observer.namespace()) }
+        if object.isBeingDeleted {
+            return .leaving(namespace: try await observer.namespace(), spawnerBinding: try await observer.spawnerBinding())
+        }
         let sandbox: KarsSandbox
         do throws(ResourceError) { sandbox = try KarsSandbox(reading: object) } catch { return .unreadable(error) }
-        return .readable(sandbox, try await observer.observe(sandbox))
+        var seen = try await observer.observe(sandbox)
+        listen(to: sandbox, &seen)
+        return .readable(sandbox, seen)
+    }
+
+    /// Says what is expected of the router, and takes what it said last.
+    private func listen(to sandbox: KarsSandbox, _ seen: inout SandboxObserved) {
+        guard let routers else { return }
+        let key = ObjectKey(namespace: sandbox.namespace, name: sandbox.name)
+        let runs = seen.deployment != nil && !(sandbox.spec.suspended ?? false)
+        let list = SandboxAllowlist.resolve(
+            sandbox.spec.networkPolicy, requiresSigned: settings.requiresSignedAllowlist)
+        let live = seen.configMaps[SandboxObjectNames(sandbox: sandbox.name).allowlist]
+        seen.expectedAllowlist = runs ? list.expectedDigest(beside: live) : nil
+        seen.router = routers.answer(of: key)
+        routers.expect(seen.expectedAllowlist, of: .allowlist, from: key)
     }
 
     func plan(for object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan {
@@ -45,11 +66,24 @@ struct SandboxReconciler: Reconciler {
         return SandboxPlan(sandbox, SandboxOwnership(object), given: seen, settings).changes
     }
 
-    /// The namespace, and with it everything in it; the object goes when that is gone, so that another of the same name finds room.
+    /// The right to make children, and the namespace with everything in it; the object goes when that is gone, so that another of the same
+    /// name finds room.
     func cleanUp(_ object: JSONObject, given observed: Observed, now: UTCTime) -> ReconcilePlan {
-        guard case .leaving(let namespace?) = observed, SandboxOwnership(object).owns(namespace) else { return ReconcilePlan() }
-        guard !namespace.isBeingDeleted else { return ReconcilePlan(requeueAfter: .seconds(2)) }
-        return ReconcilePlan([.delete(.namespaces, name: namespace.name, DeleteOptions(uid: namespace.uid))])
+        guard case .leaving(let namespace, let binding) = observed else { return ReconcilePlan() }
+        let owner = SandboxOwnership(object)
+        var plan = ReconcilePlan()
+        if let binding, SandboxOwnership.owner(of: binding) == owner.key {
+            plan.changes.append(
+                .delete(.roleBindings, namespace: binding.namespace, name: binding.name, DeleteOptions(uid: binding.uid)))
+        }
+        if let namespace, owner.owns(namespace) {
+            if namespace.isBeingDeleted {
+                plan.requeue(after: .seconds(2))
+            } else {
+                plan.changes.append(.delete(.namespaces, name: namespace.name, DeleteOptions(uid: namespace.uid)))
+            }
+        }
+        return plan
     }
 
     func status(of object: JSONObject, given observed: Observed, after outcome: PlanOutcome, now: UTCTime) -> JSON? {
@@ -77,12 +111,20 @@ struct SandboxReconciler: Reconciler {
     /// People see in `kubectl describe` why a sandbox is not as asked.
     func notes(on object: JSONObject, afterStatus status: JSON) -> [EventNote] {
         let conditions = status["conditions"]?.arrayValue ?? []
-        return conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map {
-            degraded in
-            EventNote(
-                .warning, about: object, reason: degraded["reason"]?.stringValue ?? "Failed", action: "Reconcile",
-                degraded["message"]?.stringValue ?? "")
+        var notes: [EventNote] = []
+        if object["spec"]?["governance"]?["mcpServerRef"] != nil {
+            notes.append(
+                EventNote(
+                    .warning, about: object, reason: "McpSingularDeprecated", action: "Reconcile",
+                    "governance.mcpServerRef is deprecated: write mcpServerRefs with one entry"))
         }
+        return notes
+            + conditions.filter { $0["type"]?.stringValue == "Degraded" && $0["status"]?.stringValue == "True" }.map {
+                degraded in
+                EventNote(
+                    .warning, about: object, reason: degraded["reason"]?.stringValue ?? "Failed", action: "Reconcile",
+                    degraded["message"]?.stringValue ?? "")
+            }
     }
 
     /// What the status says now; nothing when it cannot be read, since it is written anew then.
@@ -100,7 +142,7 @@ enum SandboxWatches {
 
     static func add(
         to loop: ReconcileLoop<SandboxReconciler>, _ informers: SharedInformers, _ endpoints: LiveModelEndpoints,
-        controllerNamespace: String, watch: WatchMachine.Config
+        _ routers: RouterWatch, controllerNamespace: String, watch: WatchMachine.Config
     ) {
         // What is made for a sandbox says whose it is.
         let owned: [GroupVersionResource] = [
@@ -126,6 +168,13 @@ enum SandboxWatches {
             guard isGrantNews(change), let sandbox = change.object["spec"]?["sandbox"]?.stringValue else { return }
             loop.enqueue(ObjectKey(namespace: change.object.namespace, name: sandbox))
         }
+        let echoed = Mutex<[ObjectKey: String]>([:])
+        routers.addHandler { [weak routers] key in
+            guard case .report(let report) = routers?.answer(of: key) else { return }
+            let digest = report.entries[.allowlist]?.digest ?? ""
+            let isNews = echoed.withLock { $0.updateValue(digest, forKey: key) != digest }
+            if isNews { loop.enqueue(key) }
+        }
         // The cluster's name server got another address: everybody's rules change.
         loop.watches(.services, labels: "k8s-app=kube-dns") { _ in sandboxes.all.map(ObjectKey.init) }
         endpoints.follow(informers, namespace: controllerNamespace, watch: watch) {
@@ -148,7 +197,7 @@ enum SandboxWatches {
     /// Whether a grant may have got another file.
     private static func isGrantNews(_ change: ObjectCache.Change) -> Bool {
         guard case .updated(let old, let new) = change else { return true }
-        return old["status"]?["phase"] != new["status"]?["phase"]
+        return ["phase", "effectiveAt"].contains { old["status"]?[$0] != new["status"]?[$0] }
     }
 
     /// Under which keys a sandbox is found by what it refers to.

@@ -64,6 +64,22 @@ struct SandboxReference: Hashable, Sendable {
         return references
     }
 
+    /// Why `target`, which this refers to, is not for `sandbox`; nil when it is. What cannot be read admits nobody.
+    func refusal(by target: JSONObject, of sandbox: KarsSandbox) -> String? {
+        switch kind {
+        case .memory:
+            let owner = target["spec"]?["sandboxRef"]?["name"]?.stringValue ?? ""
+            return owner == sandbox.name ? nil : "KarsMemory \(name) is the memory of sandbox \(owner): see its sandboxRef"
+        case .mcpServer:
+            do throws(ResourceError) {
+                let server = try McpServer(reading: target)
+                return server.spec.admits(sandboxLabels: sandbox.object.labels)
+                    ? nil : "McpServer \(name) does not admit this sandbox: see its allowedSandboxes"
+            } catch { return "McpServer \(name) cannot be read: \(error)" }
+        case .inferencePolicy, .toolPolicy, .a2aAgent: return nil
+        }
+    }
+
     /// The compiler's ConfigMap, in the sandbox's home namespace; its mirror in the sandbox's own has the same name.
     var configMap: String { kind.artifact.configMapName(name) }
 

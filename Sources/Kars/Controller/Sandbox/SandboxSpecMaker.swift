@@ -64,7 +64,6 @@ enum SandboxSpecMaker {
         result.isEnabled = governance.enabled
         result.trustThreshold = governance.trustThreshold
         result.registryMode = governance.registryMode.rawValue
-        result.mcpServers = governance.mcpServers
         result.trustedPeers = (governance.trustedPeers ?? "").split(separator: ",").map { $0.trimmingWhitespace() }
         result.parent = result.trustedPeers.first?.split(separator: ":").first.map(String.init)
         return result
@@ -113,7 +112,6 @@ enum SandboxSpecMaker {
         cluster.seLinuxType = posture.selinuxContext.isEmpty ? nil : posture.selinuxContext
         cluster.readOnlyRootFilesystem = posture.readOnlyRootFilesystem
         cluster.runAsNonRoot = posture.runAsNonRoot
-        cluster.allowPrivilegeEscalation = posture.allowPrivilegeEscalation
         cluster.writablePaths = posture.writablePaths.filter { $0 != "/sandbox" && $0 != "/tmp" }
         cluster.modelKeySecret = SandboxObjectNames(sandbox: owner.name).modelKeySecret
         cluster.usesWorkloadIdentity = settings.workloadIdentity != nil

@@ -61,8 +61,10 @@ struct SandboxStatus {
         set("Suspended", suspended)
         set("AllowlistVerified", allowlistVerified)
         set("AllowlistAuthoritative", allowlistAuthoritative)
+        set("EgressEnforced", egressEnforced)
         set("EnvironmentAccepted", environmentAccepted)
         set("BYOContractAdvisory", imageAdvisory)
+        set("PostureAccepted", postureAccepted)
         set("PoliciesMounted", policiesMounted)
         set("Sealed", sealed)
         return conditions
@@ -137,11 +139,39 @@ struct SandboxStatus {
         }
     }
 
+    /// Whether the router has the allow list that is meant; unsaid while nothing runs.
+    private var egressEnforced: Verdict? {
+        guard let expected = seen.expectedAllowlist, plan.problem?.reason != "NameConflict" else { return nil }
+        switch seen.router {
+        case .report(let report) where report.entries[.allowlist]?.digest == expected:
+            return (.true, "RouterEnforcing", "the router enforces \(expected.prefix(19))…")
+        case .report(let report):
+            let entry = report.entries[.allowlist]
+            let error = entry?.lastError.map { ", and refuses the newest: \($0.prefix(256))" } ?? ""
+            return (
+                .false, CompiledState.awaiting,
+                "the router enforces \(entry?.digest.map { $0.prefix(19) + "…" } ?? "no list")\(error)"
+            )
+        case .silent(let reason): return (.false, CompiledState.awaiting, "no answer from the router: \(reason)")
+        case .disbelieved(let reason): return (.false, CompiledState.awaiting, "the router is not believed: \(reason)")
+        case nil: return (.false, CompiledState.awaiting, "the router was not asked yet")
+        }
+    }
+
     /// Variables that were not taken; gone when there are none.
     private var environmentAccepted: Verdict? {
         plan.droppedVariables.isEmpty
             ? nil
             : (.false, "VariablesDropped", plan.droppedVariables.map(\.description).joined(separator: "; ").cut(toBytes: 4_096))
+    }
+
+    /// Said when something is asked for that no sandbox gets; it runs without.
+    private var postureAccepted: Verdict? {
+        guard sandbox.spec.sandbox.allowPrivilegeEscalation else { return nil }
+        return (
+            .false, "EscalationRefused",
+            "allowPrivilegeEscalation is not given: a program that becomes another user would pass the packet rules"
+        )
     }
 
     private var imageAdvisory: Verdict? { plan.imageAdvice.map { (.true, "BYOContractInvalid", $0) } }

@@ -16,9 +16,11 @@ final class LocalCluster: Sendable {
     private let log: Log
 
     /// Opens what the directory holds, or begins it. Blocking. The caller has claimed the directory.
+    ///
+    /// - Parameter authorizer: put around the cluster's own, for instance to note what is asked.
     init(
         _ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true,
-        hasController: Bool = false, log: Log
+        hasController: Bool = false, authorizer: (any Authorizer) -> any Authorizer = { $0 }, log: Log
     ) throws {
         self.directory = directory
         self.executable = executable
@@ -29,7 +31,7 @@ final class LocalCluster: Sendable {
             directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
         store = try ObjectStore(StoreConfig(directory: directory.statePath))
         group = try EventLoopGroup()
-        server = APIServer(APIServerParts.ofCluster(identity, store, log), store: store, log: log)
+        server = APIServer(APIServerParts.ofCluster(identity, store, log, authorizer: authorizer), store: store, log: log)
     }
 
     /// Serves until `end` returns or a part fails. `ready` is called once, when clients may come.
@@ -108,10 +110,13 @@ final class LocalCluster: Sendable {
 
 extension APIServerParts {
     /// Access, admission and everything that is answered and not stored, over the objects in `store`.
-    static func ofCluster(_ identity: ClusterIdentity, _ store: ObjectStore, _ log: Log) -> APIServerParts {
+    static func ofCluster(
+        _ identity: ClusterIdentity, _ store: ObjectStore, _ log: Log,
+        authorizer: (any Authorizer) -> any Authorizer = { $0 }
+    ) -> APIServerParts {
         let reader = StoreReader(store: store)
         let tokens = ServiceAccountTokens(signer: ServiceAccountSigner(key: identity.tokenKey), reader: reader)
-        let authorizer = RBACAuthorizer(reader: reader)
+        let authorizer = authorizer(RBACAuthorizer(reader: reader))
         var parts = APIServerParts(
             builtIn: BuiltInKinds.all, authenticator: ClusterAuthenticator(tokens: tokens), authorizer: authorizer)
         parts.admission = [

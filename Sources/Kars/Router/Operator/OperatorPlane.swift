@@ -113,6 +113,8 @@ struct OperatorPlane: HTTPHandler {
         guard var object = pipeline.policies.board.json.objectValue else { return pipeline.policies.board.json }
         // Whoever asks knows whom it asked; the answer says who answers.
         object["sandbox"] = .string(config.sandbox)
+        let uses = egress.approvalUses.sorted { $0.key < $1.key }.prefix(RouterReport.maxApprovals)
+        object["approval_uses"] = .object(JSONObject(uses.map { ($0.key, .int($0.value)) }))
         object["persistence"] = ["budgets": .bool(budget.problem == nil), "evidence": .bool(pipeline.evidenceProblem == nil)]
         return .object(object)
     }

@@ -1,9 +1,14 @@
 extension InferencePolicy.Spec {
     /// `inference-policy.json`, canonical.
-    package func compiled() throws(CompileFault) -> CompiledFiles {
+    ///
+    /// - Parameter floor: the weakest content safety that this installation has. A category that the policy is silent about gets it, and
+    ///   one that is weaker is refused: silence must not be a way below it. Nil: there is none.
+    package func compiled(floor: SafetySeverity? = nil) throws(CompileFault) -> CompiledFiles {
         try requireSound()
         if bundleRef != nil { throw .unverifiable("spec.bundleRef") }
-        let json = compiledJSON
+        var spec = self
+        if let floor { spec.contentSafety = try (contentSafety ?? InferencePolicy.ContentSafety()).atLeast(floor) }
+        let json = spec.compiledJSON
         let bytes = try CompiledFiles.canonical(json)
         let name = PolicyDigest.Name.inferencePolicy
         let rules: InferenceRules
@@ -39,4 +44,33 @@ extension InferencePolicy.Spec {
         object["outputScan"] = outputScan?.json
         return .object(object)
     }
+}
+
+extension InferencePolicy.ContentSafety {
+    fileprivate func atLeast(_ floor: SafetySeverity) throws(CompileFault) -> Self {
+        var result = self
+        for (name, category) in Self.categories {
+            guard let severity = self[keyPath: category] else {
+                result[keyPath: category] = Severity(floor)
+                continue
+            }
+            guard severity.severity <= floor else {
+                throw .invalid(
+                    "spec.contentSafety.\(name): \(severity.rawValue) is weaker than this installation's floor, \(floor)")
+            }
+        }
+        return result
+    }
+
+    private static let categories: [(name: String, path: any WritableKeyPath<Self, Severity?> & Sendable)] = [
+        ("hate", \.hate), ("selfHarm", \.selfHarm), ("sexual", \.sexual), ("violence", \.violence),
+    ]
+}
+
+extension InferencePolicy.ContentSafety.Severity {
+    /// Both have the same names; what had none would be the strictest.
+    fileprivate init(_ severity: SafetySeverity) { self = Self(rawValue: severity.description) ?? .safe }
+
+    /// What had no grade would be the weakest.
+    fileprivate var severity: SafetySeverity { SafetySeverity(name: rawValue) ?? .high }
 }

@@ -40,14 +40,18 @@ package struct RouterReport: Equatable, Sendable {
 
     package static let maxBytes = 256 * 1024
     private static let maxEntries = 64
+    package static let maxApprovals = 1024
     private static let maxErrorBytes = 1024
 
     package var sandbox: String
     package var entries: [Kind: Entry]
+    /// Connections that were made by each approval since the router started.
+    package var approvalUses: [String: Int]
 
-    package init(sandbox: String, entries: [Kind: Entry]) {
+    package init(sandbox: String, entries: [Kind: Entry], approvalUses: [String: Int] = [:]) {
         self.sandbox = sandbox
         self.entries = entries
+        self.approvalUses = approvalUses
     }
 
     /// Reads the answer of the router of `sandbox`. Kinds that this program does not know are passed over.
@@ -70,7 +74,23 @@ package struct RouterReport: Equatable, Sendable {
             guard entries[kind] == nil else { throw .malformed("\(kind.rawValue): there are two entries") }
             entries[kind] = try Self.entry(entry, kind)
         }
-        self.init(sandbox: name, entries: entries)
+        self.init(sandbox: name, entries: entries, approvalUses: try Self.uses(json["approval_uses"]))
+    }
+
+    /// Routers of before do not say it.
+    private static func uses(_ json: JSON?) throws(Fault) -> [String: Int] {
+        guard let json else { return [:] }
+        guard let object = json.objectValue, object.members.count <= maxApprovals else {
+            throw .malformed("approval_uses: expected at most \(maxApprovals) numbers by name")
+        }
+        var uses: [String: Int] = [:]
+        for member in object.members {
+            guard let count = member.value.intValue, count >= 0 else {
+                throw .malformed("approval_uses: expected whole numbers from 0")
+            }
+            uses[member.key] = count
+        }
+        return uses
     }
 
     private static func entry(_ json: JSON, _ kind: Kind) throws(Fault) -> Entry {

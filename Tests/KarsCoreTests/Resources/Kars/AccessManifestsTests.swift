@@ -31,7 +31,7 @@ import Testing
 
     @Test func `no secret is read cluster-wide`() {
         let secrets = Self.rules(of: .clusterRoles).filter { $0.resources.contains("secrets") }
-        #expect(secrets.map(\.role) == ["kars-sandbox-manager", "kars-home-manager"])
+        #expect(secrets.map(\.role) == ["kars-sandbox-manager"])
         #expect(
             secrets.allSatisfy { !Self.everywhere.contains($0.role) && !$0.verbs.contains("list") && !$0.verbs.contains("watch") }
         )

@@ -203,4 +203,21 @@ import Testing
         let sandbox = try KarsSandbox(reading: object.objectValue ?? [:])
         #expect(JSON.object(sandbox.object).includes(object))
     }
+
+    @Test func `egress is strict unless somebody says otherwise`() throws {
+        let (object, _) = Self.serverFaults(
+            Manifest(testDescription: "", spec: Self.spec { $0["networkPolicy"] = ["allowedEndpoints": [["host": "a.example"]]] })
+        )
+        let network = try KarsSandbox(reading: object.objectValue ?? [:]).spec.networkPolicy
+        #expect(network?.egressMode == .strict && network?.defaultDeny == true)
+        #expect(KarsSandbox.Network().egressMode == .strict)
+    }
+
+    @Test(arguments: KarsSandbox.Status.Phase.allCases)
+    func `a phase that is stamped is one that is defined`(phase: KarsSandbox.Status.Phase) {
+        var status = KarsSandbox.Status()
+        status.phase = phase
+        #expect(KarsSandbox.definition.status.validate(status.json, at: "status").isEmpty)
+        #expect(!KarsSandbox.definition.status.validate(["phase": "Elsewhere"], at: "status").isEmpty)
+    }
 }

@@ -37,33 +37,35 @@ package enum AccessManifests {
             mountsToken ? [:] : ["automountServiceAccountToken": false])
     }
 
-    /// Kinds that the controller finalizes; of the others it only writes the status.
-    private static let finalizedKinds = [
-        "karssandboxes", "toolpolicies", "inferencepolicies", "karsmemories", "karsevals", "mcpservers", "a2aagents",
-        "trustgraphs", "egressapprovals",
+    /// Kinds that the controller finalizes.
+    private static let finalizedKinds = ["karssandboxes", "karsevals", "egressapprovals"]
+    /// Kinds that own what is compiled from them.
+    private static let compiledKinds = [
+        "toolpolicies", "inferencepolicies", "karsmemories", "mcpservers", "a2aagents", "trustgraphs",
     ]
-    private static let allKinds = finalizedKinds + ["karssreactions", "karsauthconfigs", "karspairings"]
+    private static let allKinds = finalizedKinds + compiledKinds + ["karssreactions", "karsauthconfigs", "karspairings"]
+    /// How the controller makes and changes: by apply, which takes the right to create where nothing is yet.
+    private static let apply = ["create", "patch"]
 
+    /// A test holds this against what the controller asks for (`Rights of the controller`).
     private static let controllerRole = AccessRole(
         "kars-controller",
         [
             .init(KarsKind.group, allKinds, AccessRole.read),
-            .init(KarsKind.group, allKinds.map { "\($0)/status" }, ["get", "update", "patch"]),
-            .init(KarsKind.group, finalizedKinds, ["update", "patch"]),
-            // What is made of them refers to them as its owner.
-            .init(KarsKind.group, (finalizedKinds + ["karsauthconfigs"]).map { "\($0)/finalizers" }, ["update"]),
-            // Work that a paired agent hands over becomes a sandbox with policies of its own.
-            .init(KarsKind.group, ["karssandboxes", "inferencepolicies", "toolpolicies"], ["create", "delete"]),
+            .init(KarsKind.group, allKinds.map { "\($0)/status" }, ["patch"]),
+            .init(KarsKind.group, finalizedKinds, ["patch"]),
+            // Asked for by API servers on which an owner that holds up its own deletion takes the right to finalize it.
+            .init(KarsKind.group, (compiledKinds + ["karsauthconfigs"]).map { "\($0)/finalizers" }, ["update"]),
             // What is over is removed after a while.
-            .init(KarsKind.group, ["karssreactions"], ["delete"]),
-            .init("", ["namespaces"], AccessRole.read + AccessRole.write),
-            .init("", ["pods", "services", "serviceaccounts"], AccessRole.read),
-            .init("apps", ["deployments"], AccessRole.read),
-            .init("batch", ["jobs"], AccessRole.read),
-            .init("networking.k8s.io", ["networkpolicies"], AccessRole.read),
-            .init("discovery.k8s.io", ["endpointslices"], AccessRole.read),
-            .init("", ["events"], ["create", "patch"]), .init("events.k8s.io", ["events"], ["create", "patch", "update"]),
-            .init("rbac.authorization.k8s.io", ["rolebindings"], AccessRole.read + AccessRole.write),
+            .init(KarsKind.group, ["karssreactions", "egressapprovals"], ["delete"]),
+            .init("", ["namespaces"], AccessRole.read + apply + ["delete"]),
+            // Only that there was a change, of what is labelled as a sandbox's; what it is, is read in the sandbox's own namespace.
+            .init("", ["pods", "services", "serviceaccounts"], AccessRole.follow),
+            .init("apps", ["deployments"], AccessRole.follow),
+            .init("batch", ["jobs"], AccessRole.follow),
+            .init("networking.k8s.io", ["networkpolicies"], AccessRole.follow),
+            .init("events.k8s.io", ["events"], apply),
+            .init("rbac.authorization.k8s.io", ["rolebindings"], AccessRole.read + apply + ["delete"]),
             .init(
                 "rbac.authorization.k8s.io", ["clusterroles"], ["bind"],
                 names: [sandboxManager, sandboxSpawner, SREManifests.actionAuthor]),
@@ -72,26 +74,20 @@ package enum AccessManifests {
     private static let sandboxManagerRole = AccessRole(
         sandboxManager,
         [
-            .init("", ["serviceaccounts", "services", "configmaps"], AccessRole.read + AccessRole.write),
-            // By name only: there is no way to ask which there are.
-            .init("", ["secrets"], ["get"] + AccessRole.write),
-            .init("", ["pods", "events"], AccessRole.read), .init("", ["pods/log"], ["get"]),
+            .init("", ["serviceaccounts", "services"], ["get"] + apply),
+            .init("", ["configmaps"], ["get", "list"] + apply + ["delete"]),
+            // By name only, and made once: there is no way to ask which there are, nor to change one.
+            .init("", ["secrets"], ["get", "create"]),
+            .init("", ["pods"], ["get", "list"]), .init("", ["pods/log"], ["get"]),
             // The way to a router's operator plane for a controller that runs outside the cluster.
             .init("", ["pods/portforward"], ["create", "get"]),
-            .init("apps", ["deployments"], AccessRole.read + AccessRole.write),
-            .init("batch", ["jobs"], AccessRole.read + AccessRole.write),
-            .init("networking.k8s.io", ["networkpolicies"], AccessRole.read + AccessRole.write),
+            .init("apps", ["deployments"], ["get"] + apply + ["delete"]),
+            .init("batch", ["jobs"], ["list", "create", "delete"]),
+            .init("networking.k8s.io", ["networkpolicies"], ["get"] + apply),
         ])
 
-    private static let homeManagerRole = AccessRole(
-        homeManager,
-        [
-            .init("", ["configmaps"], AccessRole.read + AccessRole.write),
-            // Signing keys of McpServers, by name only.
-            .init("", ["secrets"], ["get"] + AccessRole.write),
-            .init("", ["pods", "events"], AccessRole.read), .init("", ["pods/log"], ["get"]),
-            .init("batch", ["jobs"], AccessRole.read + AccessRole.write),
-        ])
+    /// Compiled policies, and nothing else of whoever declares sandboxes there.
+    private static let homeManagerRole = AccessRole(homeManager, [.init("", ["configmaps"], AccessRole.read + apply)])
 
     private static func electionRole(_ config: ManifestConfig) -> AccessRole {
         AccessRole(
@@ -99,9 +95,7 @@ package enum AccessManifests {
             [
                 // A creation has no name yet that a rule could speak of.
                 .init("coordination.k8s.io", ["leases"], ["create"]),
-                .init(
-                    "coordination.k8s.io", ["leases"], ["get", "update", "patch"],
-                    names: ["kars-controller-leader", "kars-mesh-peer-leader"]),
+                .init("coordination.k8s.io", ["leases"], ["get", "update"], names: ["kars-controller-leader"]),
             ])
     }
 

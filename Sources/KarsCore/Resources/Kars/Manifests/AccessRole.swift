@@ -32,7 +32,7 @@ struct AccessRole {
     }
 
     static let read = ["get", "list", "watch"]
-    static let write = ["create", "update", "patch", "delete"]
+    static let follow = ["list", "watch"]
 
     var name: String
     /// Nil for a cluster role.

@@ -30,18 +30,21 @@ extension AdmissionManifests {
                 messageExpression: "'spec.approval.by names who decides: \"' + request.userInfo.username + '\"'"),
         ])
 
-    /// The label `role=sre` opens the way to the API server. One sandbox may have it, and only who may grant it can give it.
+    /// The label `role=sre` opens the way to the API server. One sandbox may have it, and only who may grant it can give it. Its name is
+    /// kept for it: the rights of its account are bound to the namespace `kars-sre`, whichever sandbox that belongs to.
     private static func repairSandbox(_ config: ManifestConfig) -> AdmissionPolicy {
         AdmissionPolicy(
             name: "kars-sre-sandbox",
             targets: [.init(["CREATE", "UPDATE"], KarsKind.group, ["karssandboxes"])],
             conditions: [
                 "role-given": """
-                \(label("object", "role")) != '' \
-                && (oldObject == null || \(label("oldObject", "role")) != \(label("object", "role")))
+                (\(label("object", "role")) != '' \
+                && (oldObject == null || \(label("oldObject", "role")) != \(label("object", "role")))) \
+                || (oldObject == null && object.metadata.name == 'sre')
                 """
             ],
             validations: [
+                .init("\(label("object", "role")) != ''", "the name sre is for the sandbox with the role sre"),
                 .init("\(label("object", "role")) == 'sre'", "the only role of a sandbox is sre"),
                 .init(
                     "object.metadata.name == 'sre' && object.metadata.namespace == '\(config.namespace)'",

@@ -32,6 +32,7 @@ package enum ControllerManifests {
             ("KARS_IMAGE", config.image), ("KARS_ADAPTER_PREFIX", config.adapterPrefix),
             ("REQUIRE_SIGNED_ALLOWLIST", config.requiresSignedAllowlists ? "true" : "false"),
             ("EGRESS_APPROVAL_MAX_TTL_SECONDS", "\(config.maxApprovalSeconds)"),
+            ("CONTENT_SAFETY_FLOOR", config.contentSafetyFloor.description),
         ] where !value.isEmpty { environment.append(["name": .string(name), "value": .string(value)]) }
         let probe: (String) -> JSONObject = { ["httpGet": ["path": .string($0), "port": "metrics"]] }
         var liveness = probe("/healthz"), readiness = probe("/readyz")

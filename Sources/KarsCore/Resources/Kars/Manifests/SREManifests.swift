@@ -51,8 +51,8 @@ package enum SREManifests {
     private static let observerRole = AccessRole(
         "kars-sre-observer",
         [
-            .init("", ["resourcequotas", "pods", "events"], AccessRole.read),
-            .init("apps", ["deployments", "statefulsets", "daemonsets", "replicasets"], AccessRole.read),
+            .init("", ["resourcequotas", "pods", "events"], ["get", "list"]),
+            .init("apps", ["deployments", "statefulsets", "daemonsets", "replicasets"], ["get", "list"]),
         ])
 
     private static let authorRole = AccessRole(
