@@ -78,7 +78,7 @@ package enum AccessManifests {
             .init("", ["configmaps"], ["get", "list"] + apply + ["delete"]),
             // By name only, and made once: there is no way to ask which there are, nor to change one.
             .init("", ["secrets"], ["get", "create"]),
-            .init("", ["pods"], ["get", "list"]), .init("", ["pods/log"], ["get"]),
+            .init("", ["pods"], ["list"]), .init("", ["pods/log"], ["get"]),
             // The way to a router's operator plane for a controller that runs outside the cluster.
             .init("", ["pods/portforward"], ["create", "get"]),
             .init("apps", ["deployments"], ["get"] + apply + ["delete"]),
