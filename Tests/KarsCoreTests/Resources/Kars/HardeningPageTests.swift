@@ -12,6 +12,16 @@ import Testing
         }
     }
 
+    /// Names of functions, without the mark of a weakness that a name may begin with.
+    private static func tests(in bytes: [UInt8]) -> [String] {
+        bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let parts = line.split(separator: UInt8(ascii: "`"), omittingEmptySubsequences: false)
+            guard parts.count > 2, parts[0].suffix(5).elementsEqual("func ".utf8) else { return nil }
+            let name = String(decoding: parts[1], as: UTF8.self)
+            return name.hasPrefix("BEAT: ") ? String(name.dropFirst(6)) : name
+        }
+    }
+
     @Test func `every test that it names is there`() throws {
         let page = String(
             decoding: try Files.read("\(`Shipped files`.root)/docs/hardening.md", upTo: 1 << 20), as: UTF8.self)
@@ -20,12 +30,12 @@ import Testing
             names.insert(String(try #require(line.dropLast(3).split(separator: "`").last)))
         }
         #expect(names.count > 90)
-        var tests = ""
+        var tests: Set<String> = []
         for folder in ["KarsCoreTests", "KarsTests"] {
             for path in try Self.sources(below: "\(`Shipped files`.root)/Tests/\(folder)") {
-                tests += String(decoding: try Files.read(path, upTo: 4 << 20), as: UTF8.self)
+                tests.formUnion(Self.tests(in: try Files.read(path, upTo: 4 << 20)))
             }
         }
-        #expect(names.filter { !tests.contains("func `\($0)`") }.sorted() == [])
+        #expect(names.subtracting(tests).sorted() == [])
     }
 }

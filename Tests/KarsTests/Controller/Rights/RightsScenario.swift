@@ -79,7 +79,7 @@ struct RightsScenario {
     }
 
     private func repair() async throws {
-        try await cluster.create(.namespaces, ["metadata": ["name": "team-a"]])
+        try await cluster.create(.namespaces, ["metadata": ["name": "team-a", "labels": [SREManifests.repairsLabel: "allowed"]]])
         try await cluster.create(.resourceQuotas, EveryKind.quota)
         let actions = resource("karssreactions")
         try await cluster.create(actions, EveryKind.repair)
