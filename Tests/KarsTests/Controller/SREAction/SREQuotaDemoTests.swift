@@ -120,10 +120,7 @@ import Testing
     /// from approving is admission.
     private static func prepareAgent(_ api: KubernetesClient) async throws {
         for namespace in [Fixture.home, Fixture.place] {
-            _ = try await api.send(
-                .create(
-                    .namespaces,
-                    ["metadata": ["name": .string(namespace), "labels": ["kars.azure.com/role": "sandbox"]]]))
+            _ = try await api.send(.create(.namespaces, ["metadata": ["name": .string(namespace)]]))
         }
         _ = try await api.send(
             .create(.serviceAccounts, ["metadata": ["name": "sandbox", "namespace": .string(Fixture.home)]]))
