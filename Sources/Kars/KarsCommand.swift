@@ -23,7 +23,8 @@ struct KarsCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Operations",
                 subcommands: [
-                    ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self, InspectCommand.self, SRECommand.self,
+                    ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self, InspectCommand.self,
+                    SRECommand.self,
                 ]),
             CommandGroup(
                 name: "Configuration",

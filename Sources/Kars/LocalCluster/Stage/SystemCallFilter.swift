@@ -81,9 +81,11 @@ enum SystemCallFilter {
         case "clone3":
             return [FilterInstruction(FilterInstruction.result, Outcome.noSuchCall)]
         case "socket":
-            return choice(among: SystemCallProfile.socketFamilies, of: argument(0), then: Outcome.allow, otherwise: Outcome.noSuchFamily)
+            return choice(
+                among: SystemCallProfile.socketFamilies, of: argument(0), then: Outcome.allow, otherwise: Outcome.noSuchFamily)
         case "ioctl":
-            return choice(among: SystemCallProfile.refusedControls, of: argument(1), then: Outcome.notPermitted, otherwise: Outcome.allow)
+            return choice(
+                among: SystemCallProfile.refusedControls, of: argument(1), then: Outcome.notPermitted, otherwise: Outcome.allow)
         default:
             return [allow]
         }
