@@ -19,15 +19,33 @@ struct KarsCommand: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Lifecycle",
-                subcommands: [DevCommand.self, ListCommand.self, DestroyCommand.self, LocalCommand.self]),
+                subcommands: [DevCommand.self, AddCommand.self, ListCommand.self, DestroyCommand.self, LocalCommand.self]),
             CommandGroup(
                 name: "Operations",
-                subcommands: [ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self]),
+                subcommands: [
+                    ConnectCommand.self, ExecCommand.self, StatusCommand.self, LogsCommand.self, InspectCommand.self,
+                    SRECommand.self,
+                ]),
             CommandGroup(
                 name: "Configuration",
-                subcommands: [EgressCommand.self, PolicyCommand.self, CredentialsCommand.self, ConfigCommand.self]),
-            CommandGroup(name: "Evidence", subcommands: [AuditCommand.self]),
-            CommandGroup(name: "Roles", subcommands: [RouterCommand.self, EgressGuardCommand.self, AgentCommand.self]),
+                subcommands: [
+                    EgressCommand.self, PolicyCommand.self, ModelCommand.self, CredentialsCommand.self, ConfigCommand.self,
+                    CompletionsCommand.self,
+                ]),
+            CommandGroup(
+                name: "Governance",
+                subcommands: [
+                    PolicyVerbs<ToolPolicyFlags>.self, PolicyVerbs<InferencePolicyFlags>.self, PolicyVerbs<McpServerFlags>.self,
+                    PolicyVerbs<KarsMemoryFlags>.self, PolicyVerbs<A2AAgentFlags>.self,
+                ]),
+            CommandGroup(name: "Evidence", subcommands: [AuditCommand.self, EvalCommand.self]),
+            CommandGroup(name: "Cluster", subcommands: [InstallCommand.self, UninstallCommand.self, ManifestsCommand.self]),
+            CommandGroup(
+                name: "Roles",
+                subcommands: [
+                    ControllerCommand.self, RouterCommand.self, EgressGuardCommand.self, AgentCommand.self,
+                    SeccompInstallerCommand.self, PlaceCommand.self, EvalRunnerCommand.self,
+                ]),
         ])
 
     /// Stages of the pod runner come first: they fork and change namespaces, which needs a process of one thread.

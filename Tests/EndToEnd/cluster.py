@@ -10,9 +10,13 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 
 KARS = pathlib.Path(os.environ.get("KARS_UNDER_TEST", pathlib.Path(__file__).parent.parent.parent / ".build/release/kars"))
+
+# Seconds after which a connection is not used again.
+IDLE = 20
 
 
 class Failed(Exception):
@@ -81,8 +85,11 @@ class LocalCluster:
 
     def call(self, method, path, body=None, content_type="application/json"):
         """One request on this thread's connection; returns the object, raises `Failed` or what the connection raises."""
-        connection = getattr(self.connections, "own", None) or self.connection()
-        self.connections.own = connection
+        connection, used = getattr(self.connections, "own", None), getattr(self.connections, "used", 0.0)
+        # The server closes what is idle for long.
+        if connection is None or time.monotonic() - used > IDLE:
+            connection = self.connection()
+        self.connections.own, self.connections.used = connection, time.monotonic()
         try:
             connection.request(method, path, body=json.dumps(body) if body is not None else None, headers={"Content-Type": content_type})
             response = connection.getresponse()

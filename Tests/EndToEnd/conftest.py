@@ -3,6 +3,7 @@
 Everything runs inside a network namespace of the tests' own. It holds a public-looking address with a web server and a
 name server, so that permitted and refused hosts can be told apart without any packet leaving the machine.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -104,18 +105,41 @@ class Kars:
         """Runs a shell script in the agent container."""
         return self("exec", name, "--", "sh", "-c", script, check=check, timeout=timeout)
 
-    def sandbox(self, name="dev-agent"):
-        return self.home / "kars/sandboxes" / name
+    @property
+    def cluster(self):
+        return self.home / "kars/cluster"
+
+    def pods(self):
+        """What the node keeps of each pod: its directory, by the pod's name."""
+        found = {}
+        for status in (self.cluster / "node/pods").glob("*/status.json"):
+            with contextlib.suppress(OSError, ValueError):
+                found[json.loads(status.read_text())["name"]] = status.parent
+        return found
+
+    def pod(self, name="dev-agent"):
+        """Where the node keeps the pod of a sandbox."""
+        (directory,) = [directory for pod, directory in self.pods().items() if pod.startswith(name + "-")]
+        return directory
+
+    def supervisor(self, name="dev-agent"):
+        """The process that supervises the pod of a sandbox."""
+        return json.loads((self.pod(name) / "status.json").read_text())["supervisorPid"]
+
+    def kubectl(self, program, *arguments):
+        result = self.internet.run(
+            [program, "--kubeconfig", self.cluster / "kubeconfig", *arguments, "--output", "json"], capture_output=True, text=True,
+            env=self.environment, timeout=60, check=True)
+        return json.loads(result.stdout)
 
     def diagnosis(self):
         texts = []
-        for log in sorted((self.home / "kars/sandboxes").glob("*/logs/*.log")):
+        for log in [*sorted(self.cluster.glob("node/pods/*/logs/**/*.log")), *self.cluster.glob("*.log"), *self.cluster.glob("operator/*.log")]:
             texts.append(f"--- {log}\n{log.read_text(errors='replace')[-3000:]}")
         return "\n".join(texts)
 
     def close(self):
-        for directory in (self.home / "kars/sandboxes").glob("*"):
-            self("destroy", directory.name, "--yes", check=False)
+        self("local", "reset", "--yes", check=False)
 
 
 class ModelServer:

@@ -7,7 +7,6 @@ def test_one_command_brings_up_a_governed_agent(kars):
     sandboxes = kars.json("list")
     assert [(s["name"], s["status"]) for s in sandboxes] == [("dev-agent", "Running")]
 
-    (kars.sandbox() / "workspace").mkdir(exist_ok=True)
     kars.inside("dev-agent", "echo hello > /sandbox/unmistakable-name.txt", check=True)
     answer = kars("connect", "dev-agent", "--prompt", "list the files in my workspace")
     assert "unmistakable-name.txt" in answer.stdout
@@ -71,12 +70,28 @@ def test_exec_passes_exit_codes_and_streams(kars):
     assert echoed.stdout == "through\n"
 
 
-def test_down_keeps_and_destroy_removes(kars):
+def test_it_is_a_sandbox_of_the_embedded_cluster(kars, kubectl_program):
+    (sandbox,) = kars.kubectl(kubectl_program, "get", "cs", "--all-namespaces")["items"]
+    assert sandbox["metadata"]["name"] == "dev-agent" and sandbox["status"]["phase"] == "Running"
+    assert {c["type"]: c["status"] for c in sandbox["status"]["conditions"]}["Ready"] == "True"
+
+
+def test_another_is_added_beside_it(kars):
+    kars("add", "second", "--runtime", "native", "--provider", "demo", "--model", "demo", timeout=120)
+    assert {s["name"]: s["status"] for s in kars.json("list")} == {"dev-agent": "Running", "second": "Running"}
+    kars("destroy", "second", "--yes", timeout=120)
+    assert [s["name"] for s in kars.json("list")] == ["dev-agent"]
+
+
+def test_down_keeps_and_destroy_removes(kars, kubectl_program):
     kars("dev", "down")
-    assert kars.json("list")[0]["status"] != "Running"
+    stopped = kars("list", "--output", "json")
+    assert json.loads(stopped.stdout) == [] and "not running" in stopped.stderr
     kars("dev", "--detach", timeout=120)
     assert "hello" in kars.inside("dev-agent", "cat /sandbox/unmistakable-name.txt", check=True).stdout
     kars("audit", "verify", "dev-agent")
-    kars("destroy", "dev-agent", "--yes")
+    kars("destroy", "dev-agent", "--yes", timeout=120)
     assert kars.json("list") == []
-    assert not kars.sandbox().exists()
+    assert kars.pods() == {} and list((kars.home / "kars/evidence").glob("*")) == []
+    left = kars.kubectl(kubectl_program, "get", "namespaces,clusterrolebindings,toolpolicies,inferencepolicies", "--all-namespaces")["items"]
+    assert not [item["metadata"]["name"] for item in left if "dev-agent" in item["metadata"]["name"]]

@@ -1,5 +1,9 @@
 """What a hostile agent tries from inside (acceptance 3). Each attempt must fail; each allowed thing must work."""
-import json
+import base64
+import contextlib
+import os
+import pathlib
+import signal
 
 import pytest
 
@@ -89,8 +93,9 @@ print('code', d[3] & 15, 'answers', d[7])
     assert not any("secret.example" in line for line in internet.requests()), "a forbidden name left the sandbox"
 
 
-def test_no_credential_is_in_sight(agent, kars):
-    token = json.loads((kars.sandbox() / "operator.json").read_text())["token"]
+def test_no_credential_is_in_sight(agent, kars, kubectl_program):
+    secret = kars.kubectl(kubectl_program, "get", "secret", "dev-agent-router", "--namespace", "kars-dev-agent")
+    token = base64.b64decode(secret["data"]["admin-token"]).decode()
     everything = agent("env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; mount; ls -laR /etc/kars /run /var/lib/kars 2>/dev/null; id").stdout
     assert token not in everything
     assert agent("ps ax -o pid,args").stdout.count("router") == 0
@@ -158,14 +163,27 @@ def test_server_name_and_host_must_agree(agent):
 
 
 def test_a_dead_supervisor_leaves_nothing_behind(kars):
-    status = json.loads((kars.sandbox() / "status.json").read_text())
-    supervisor = status["supervisorPid"]
+    supervisor = kars.supervisor()
+    session = lambda: {pid for pid, root in processes().items() if root == supervisor}
+    inside = session()
+    assert len(inside) >= 3, inside
 
-    kars.internet.run(["kill", "-9", str(supervisor)], check=True)
+    os.kill(supervisor, signal.SIGKILL)
 
-    def gone():
-        processes = kars.internet.run(["ps", "ax", "-o", "args"], capture_output=True, text=True).stdout
-        return not any(str(kars.home) in line or "kars router" in line or "kars agent run" in line for line in processes.splitlines())
+    wait_until(lambda: not inside & processes().keys(), 10, "the end of every process")
+    assert str(kars.pod()) not in open("/proc/mounts").read()
 
-    wait_until(gone, 10, "the end of every process")
-    assert str(kars.home) not in open("/proc/mounts").read()
+
+def processes():
+    """Every process of this machine, with the oldest of its parents that is not the first process."""
+    parents = {}
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(directory.name)] = int((directory / "stat").read_text().rpartition(")")[2].split()[1])
+
+    def root(pid):
+        while parents.get(pid, 0) > 1:
+            pid = parents[pid]
+        return pid
+
+    return {pid: root(pid) for pid in parents}

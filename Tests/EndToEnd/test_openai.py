@@ -122,9 +122,9 @@ def test_a_daily_budget_stops_the_call_that_would_pass_it(kars, model, internet,
         assert "budget_exceeded" in refused and "reset" in refused
     seen = sum(e["event"] == "request" for e in model.log())
     # Kill the router without warning; what was spent must still be spent.
-    restarts = router(kars)["restartCount"]
+    restarts = router(kars)["restarts"]
     internet.run(["kill", "-9", *router_processes("frugal")], check=True)
-    wait_until(lambda: router(kars)["restartCount"] > restarts and router(kars)["ready"], 20, "the restart of the router")
+    wait_until(lambda: router(kars)["restarts"] > restarts and router(kars)["state"] == "running", 20, "the restart of the router")
     refused = wait_until(lambda: (lambda text: text if text.startswith("HTTP/") else None)(kars(
         "exec", "frugal", "--", "curl", "-sS", "-i", "http://127.0.0.1:8443/v1/chat/completions", "-H", "content-type: application/json", "-d",
         json.dumps({"model": "test-model", "max_tokens": 100, "messages": [{"role": "user", "content": "spend 500"}]}), check=False).stdout), 20)
@@ -134,8 +134,7 @@ def test_a_daily_budget_stops_the_call_that_would_pass_it(kars, model, internet,
 
 
 def router(kars):
-    status = json.loads((kars.sandbox("frugal") / "status.json").read_text())
-    return next(c for c in status["containers"] if c["name"] == "inference-router")
+    return next(c for c in kars.json("status", "frugal", check=False)["containers"] if c["name"] == "inference-router")
 
 
 def router_processes(sandbox):

@@ -84,7 +84,7 @@ def test_a_closed_device_is_named_with_the_command_that_opens_it(internet, user)
     assert f"/dev/net/tun is closed to {user.pw_name}" in result.stderr
     assert "sudo chmod 0666 /dev/net/tun" in result.stderr
     assert kars.json("list") == []
-    assert list(kars.sandbox().parent.glob("*")) == []
+    assert not kars.cluster.exists()
 
 
 def test_a_user_without_subordinate_ids_is_told_the_command_that_gives_them(internet, user):
@@ -97,7 +97,7 @@ def test_a_user_without_subordinate_ids_is_told_the_command_that_gives_them(inte
 def test_the_sandbox_runs_under_ids_that_are_nobody_elses(mine, user):
     assert [(s["name"], s["status"]) for s in mine.json("list")] == [("dev-agent", "Running")]
     assert mine.inside("dev-agent", "id -u; id -g; id -un").stdout.split() == ["1000", "1000", "agent"]
-    uids = {b" ".join(words[1:3]): uid for words, uid in processes_of(user)}
+    uids = {b" ".join(words[1:3]): uid for _, words, uid in processes_of(user)}
     assert uids[b"router"] == user.pw_uid, uids
     assert uids[b"agent run"] not in (0, user.pw_uid), uids
 
@@ -106,7 +106,7 @@ def test_the_agent_works_and_its_records_belong_to_the_user(mine, user):
     mine.inside("dev-agent", "echo hello > /sandbox/of-an-ordinary-user.txt", check=True)
     assert "of-an-ordinary-user.txt" in mine("connect", "dev-agent", "--prompt", "list the files in my workspace").stdout
     mine("audit", "verify", "dev-agent")
-    records = list((mine.sandbox() / "state/router/audit").glob("*.jsonl"))
+    records = list((mine.pod() / "volumes/router-state/audit").glob("*.jsonl"))
     assert records and all(path.stat().st_uid == user.pw_uid for path in records)
 
 
@@ -122,33 +122,36 @@ def test_the_agent_is_confined_as_under_root(mine, user):
 
 
 def test_what_this_machine_does_not_limit_is_said(mine):
-    notes = json.loads((mine.sandbox() / "status.json").read_text())["notes"]
+    notes = json.loads((mine.pod() / "status.json").read_text())["notes"]
     assert notes == ["memory limits are not enforced: this user may not make control groups"]
 
 
 def test_a_killed_supervisor_leaves_nothing_and_the_sandbox_comes_back(mine, user):
-    supervisor = json.loads((mine.sandbox() / "status.json").read_text())["supervisorPid"]
-    assert processes_of(user)
+    supervisor = mine.supervisor()
+    before = {pid for pid, words, _ in processes_of(user) if words[:2] in ([b"kars", b"router"], [b"kars", b"agent"])}
+    assert len(before) >= 2
     os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: not processes_of(user), what="the end of every process")
-    assert mine.json("list")[0]["status"] == "Stopped"
+    wait_until(lambda: not before & {pid for pid, _, _ in processes_of(user)}, what="the end of its containers")
     mine("dev", "--detach", timeout=120)
+    assert mine.supervisor() != supervisor
     assert mine.inside("dev-agent", "cat /sandbox/of-an-ordinary-user.txt").stdout == "hello\n"
     mine("audit", "verify", "dev-agent")
 
 
 def test_destroy_removes_files_of_every_user_of_the_pod(mine, user):
     mine.inside("dev-agent", "mkdir -p -m 700 /sandbox/private/deep; echo x > /sandbox/private/deep/file", check=True)
-    owner = (mine.sandbox() / "workspace").stat()
+    owner = (mine.pod() / "volumes/sandbox-data/private").stat()
     assert owner.st_uid != user.pw_uid and stat.S_ISDIR(owner.st_mode)
     mine("destroy", "dev-agent", "--yes")
     assert mine.json("list") == []
-    assert not mine.sandbox().exists()
+    assert mine.pods() == {}
+    mine("local", "reset", "--yes")
+    assert not mine.cluster.exists()
     assert not processes_of(user)
 
 
 def processes_of(user):
-    """Arguments and owner of every living process of the user and of the users of its pods."""
+    """Number, arguments and owner of every living process of the user and of the users of its pods."""
     ranges = [(user.pw_uid, 1)]
     for line in pathlib.Path("/etc/subuid").read_text().splitlines():
         name, first, count = line.split(":")
@@ -160,5 +163,5 @@ def processes_of(user):
             uid = os.stat(f"/proc/{name}").st_uid
             words = pathlib.Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")[:-1]
             if words and any(first <= uid < first + count for first, count in ranges):
-                found.append((words, uid))
+                found.append((int(name), words, uid))
     return found

@@ -220,6 +220,19 @@ def test_an_interrupted_pipe_command_is_ended_too(kars):
     wait_until(lambda: not processes("mark-pipe"), what="the end of the command")
 
 
+def test_a_client_that_leaves_ends_a_command_that_reads_nothing(kars):
+    with open("/dev/zero", "rb") as endless:
+        process = kars.internet.popen(
+            [KARS, "exec", "dev-agent", "--", "sh", "-c", ": mark-deaf; echo ready; while :; do sleep 0.1; done"], stdin=endless,
+            stdout=subprocess.PIPE, env=kars.environment)
+    assert process.stdout.readline() == b"ready\n"
+    # By now more is under way than the command's pipe can hold.
+    process.kill()
+    process.wait(DEADLINE)
+    process.stdout.close()
+    wait_until(lambda: not processes("mark-deaf"), what="the end of the command")
+
+
 def processes(mark):
     """Command lines of the machine's processes that hold `mark`, `kars exec` itself apart."""
     found = []

@@ -114,16 +114,16 @@ package final class FakeCluster: KubernetesAPI {
     }
 }
 
-/// `a=b,c=d` over labels, `metadata.name=…` over fields: as much as controllers here use.
+/// `a=b,c` over labels (`c`: whatever its value is), `metadata.name=…` over fields: as much as controllers here use.
 private struct Selector: Sendable {
-    private let labels: [(String, String)]
+    private let labels: [(key: String, value: String?)]
     private let name: String?
 
     init(_ request: KubernetesRequest) {
         labels = (request["labelSelector"] ?? "").split(separator: ",").map { part in
             let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            precondition(sides.count == 2, "the fake cluster knows equality only: \(part)")
-            return (String(sides[0]), String(sides[1]))
+            precondition(!part.contains("!") && !part.contains(" "), "the fake cluster knows equality and presence only: \(part)")
+            return (String(sides[0]), sides.count == 2 ? String(sides[1]) : nil)
         }
         let fields = request["fieldSelector"]
         precondition(fields == nil || fields?.hasPrefix("metadata.name=") == true, "the fake cluster selects by name only")
@@ -132,7 +132,8 @@ private struct Selector: Sendable {
 
     func matches(_ object: JSONObject) -> Bool {
         let present = object.labels
-        return labels.allSatisfy { present[$0.0] == $0.1 } && (name ?? object.name) == object.name
+        return labels.allSatisfy { key, value in present[key].map { value == nil || $0 == value } ?? false }
+            && (name ?? object.name) == object.name
     }
 }
 

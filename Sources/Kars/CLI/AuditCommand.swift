@@ -8,9 +8,9 @@ struct AuditCommand: AsyncParsableCommand {
         subcommands: [AuditVerifyCommand.self, AuditTailCommand.self])
 }
 
-/// Which chain a command is about: a sandbox of this machine by name, or a directory.
+/// Which chain a command is about: a sandbox by name, on this machine or in a cluster, or a directory.
 struct AuditTarget: ParsableArguments {
-    @Argument(help: "Name of a sandbox on this machine.")
+    @Argument(help: "Name of a sandbox.")
     var name: String?
 
     @Option(
@@ -18,11 +18,17 @@ struct AuditTarget: ParsableArguments {
     )
     var directory: String?
 
+    @OptionGroup var cluster: ClusterOptions
+    @Option(help: "Namespace of the sandbox in the cluster.") var namespace = ClusterConnection.defaultNamespace
+
     func validate() throws {
         guard (name == nil) != (directory == nil) else {
             throw ValidationError("name a sandbox or give --dir, one of the two")
         }
-        if let name, !Self.isName(name) { throw ValidationError("'\(name)' is not a sandbox name") }
+        if let name, KarsSandbox.fault(inName: name) != nil { throw ValidationError("'\(name)' is not a sandbox name") }
+        if directory != nil, cluster.namesCluster {
+            throw ValidationError("--dir is a directory of this machine, not of a cluster")
+        }
     }
 
     /// Where the chain lies, and where its sandbox keeps what was last verified.
@@ -32,35 +38,25 @@ struct AuditTarget: ParsableArguments {
         var memory: AuditMemory?
         /// For messages.
         var label: String
+        /// Nil for `--dir`. Otherwise the directory is a copy, which this brings up to date.
+        var copy: EvidenceCopy?
     }
 
-    func locate(_ environment: EnvironmentReader = .ofProcess()) throws -> Location {
+    func locate(_ environment: [String: String] = EnvironmentReader.ofProcess().values) async throws -> Location {
         if let directory {
             guard Files.exists(directory) else { throw CommandFailure(.notFound, "\(directory) does not exist") }
             return Location(directory: directory, memory: nil, label: directory)
         }
-        let name = name ?? ""
-        guard let home = environment.text("KARS_HOME") ?? environment.text("HOME").map({ $0 + "/.kars" }) else {
-            throw CommandFailure(.usage, "neither KARS_HOME nor HOME is set")
-        }
-        let sandbox = "\(home)/sandboxes/\(name)"
-        guard Files.exists(sandbox) else {
-            throw CommandFailure(.notFound, "there is no sandbox named '\(name)' under \(home)")
-        }
-        let directory = sandbox + "/state/router/audit"
-        guard Files.exists(directory) else {
-            throw CommandFailure(.notFound, "sandbox '\(name)' has no evidence yet (\(directory) does not exist)")
-        }
-        return Location(directory: directory, memory: AuditMemory(path: sandbox + "/audit-verified.json"), label: name)
-    }
-
-    // A name becomes part of a path.
-    private static func isName(_ name: String) -> Bool {
-        guard let first = name.utf8.first, first != UInt8(ascii: "-"), name.utf8.count <= 63 else { return false }
-        return name.utf8.allSatisfy { byte in
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || byte == UInt8(ascii: "-")
-        }
+        let name = name ?? "", home = try KarsHome.open(environment: environment)
+        var options = NamespacedOptions()
+        options.cluster = cluster
+        options.givenNamespace = namespace
+        let sandbox = try await ClusterSandbox.named(name, options, environment)
+        let place = home.evidencePath(of: sandbox)
+        let copy = EvidenceCopy(router: try await OperatorClient(to: sandbox), directory: place + "/chain")
+        try await copy.begin()
+        return Location(
+            directory: copy.directory, memory: AuditMemory(path: place + "/audit-verified.json"), label: name, copy: copy)
     }
 }
 

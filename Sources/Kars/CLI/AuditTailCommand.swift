@@ -47,7 +47,7 @@ struct AuditTailCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let location = try target.locate()
+        let location = try await target.locate()
         var tail = EvidenceTail(directory: location.directory)
         do {
             let last = try tail.last(lines, where: isWanted)
@@ -59,6 +59,7 @@ struct AuditTailCommand: AsyncParsableCommand {
             guard follow else { return }
             while !Task.isCancelled {
                 try await Task.sleep(for: .milliseconds(250))
+                try await location.copy?.goOn()
                 show(try tail.following(where: isWanted))
             }
         } catch let error as FileError {
@@ -66,7 +67,7 @@ struct AuditTailCommand: AsyncParsableCommand {
         }
     }
 
-    private var asJSON: Bool { json || output == .json }
+    private var asJSON: Bool { json || output != .text }
     private var isFiltered: Bool { decision != nil || agent != nil || action != nil }
 
     private func isWanted(_ record: EvidenceRecord) -> Bool {

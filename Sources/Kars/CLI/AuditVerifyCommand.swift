@@ -2,12 +2,13 @@ import ArgumentParser
 import KarsCore
 
 /// `kars audit verify`: exit 0 when the chain holds, 1 with the place when it does not, 3 when there is none.
-struct AuditVerifyCommand: ParsableCommand {
+struct AuditVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Checks that a chain is whole: every record, every link, every signed head.",
         discussion: """
-            Works offline, from the files and the public key alone, also while the router writes. The first fault is named by \
+            Works offline, from the files and the public key alone, also while the router writes; of a sandbox in a cluster the files are
+            copied here first. The first fault is named by \
             file, line and record. For a sandbox by name, the key and the last record of each successful run are remembered \
             and must be in the chain the next time, so that putting back an older copy is noticed.
 
@@ -30,8 +31,7 @@ struct AuditVerifyCommand: ParsableCommand {
     @Flag(help: "Fail when records follow the newest signed head, as after a crash.")
     var strict = false
 
-    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
-    var output: OutputFormat = .text
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
         if let expectHead, EvidenceVerifier.ExpectedHead(expectHead) == nil {
@@ -39,8 +39,8 @@ struct AuditVerifyCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
-        let location = try target.locate()
+    func run() async throws {
+        let location = try await target.locate()
         let remembered = try location.memory?.load()
         var verifier = EvidenceVerifier(directory: location.directory)
         verifier.publicKey = try givenKey() ?? remembered?.publicKey
@@ -79,8 +79,8 @@ struct AuditVerifyCommand: ParsableCommand {
     }
 
     private func show(_ report: EvidenceReport) {
-        switch output {
-        case .json: Terminal.printLine(String(decoding: Self.json(report).encoded(pretty: true), as: UTF8.self))
+        switch output.output {
+        case .json, .yaml: output.print(Self.json(report)) { "" }
         case .text:
             let files = report.logs == 1 ? "1 file" : "\(report.logs) files"
             Terminal.printLine("the chain of \(Terminal.safeLine(report.sandbox)) holds: \(report.records) records in \(files)")
@@ -99,7 +99,7 @@ struct AuditVerifyCommand: ParsableCommand {
 
     private func show(_ fault: EvidenceFault, _ location: AuditTarget.Location, usedMemory: Bool) -> CommandFailure {
         let isMissing = fault.code == .notFound
-        if output == .json { Terminal.printLine(String(decoding: Self.json(fault).encoded(pretty: true), as: UTF8.self)) }
+        output.print(Self.json(fault)) { "" }
         guard !isMissing else { return CommandFailure(.notFound, fault.description) }
         var message = "the chain of \(location.label) does not hold\n  \(Terminal.safeLine(fault.description))"
         if usedMemory, let memory = location.memory, [.expectedHead, .key].contains(fault.code) {

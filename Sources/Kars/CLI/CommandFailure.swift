@@ -20,9 +20,4 @@ struct CommandFailure: Error, Equatable, CustomStringConvertible {
             .notFound, "there is no sandbox named '\(name)'",
             advice: "`kars list` shows those that exist; `kars dev --name \(name)` makes one.")
     }
-
-    static func notRunning(_ name: String) -> CommandFailure {
-        CommandFailure(
-            .failed, "sandbox '\(name)' is not running", advice: "`kars dev --name \(name)` starts it again with what it holds.")
-    }
 }

@@ -51,7 +51,7 @@ final class Router: Sendable {
             evidence: evidence, metrics: routerMetrics)
         health = Health(pipeline: pipeline, config: config)
         reloader = PolicyReloader(
-            paths: config.policies, store: store, egress: egress, metrics: routerMetrics, log: log)
+            sandbox: config.sandbox, paths: config.policies, store: store, egress: egress, metrics: routerMetrics, log: log)
         reloader.loadAll()
         group = try EventLoopGroup(loopCount: config.loops)
         client = HTTPClient(config: Self.clientConfig(config.limits), group: group, tls: try Self.clientTLS(config.provider))

@@ -78,6 +78,8 @@ struct RouterConfig: Sendable {
         var profiles: String
         /// `INFERENCE_POLICY_DIR`, default /etc/kars/inference.
         var inference: String
+        /// `MEMORY_BINDING_DIR`, default /etc/kars/memory.
+        var memory: String
         /// `EGRESS_ALLOWLIST_DIR`, default /etc/kars/egress.
         var allowlist: String
         /// `EGRESS_APPROVAL_DIR`, default /etc/kars/egress-approvals.
@@ -175,6 +177,7 @@ extension RouterConfig {
         policies = PolicyPaths(
             profiles: reader.absolutePath("AGT_POLICY_DIR", or: "/etc/agt/policies"),
             inference: reader.absolutePath("INFERENCE_POLICY_DIR", or: "/etc/kars/inference"),
+            memory: reader.absolutePath("MEMORY_BINDING_DIR", or: "/etc/kars/memory"),
             allowlist: reader.absolutePath("EGRESS_ALLOWLIST_DIR", or: "/etc/kars/egress"),
             approvals: reader.absolutePath("EGRESS_APPROVAL_DIR", or: "/etc/kars/egress-approvals"),
             blockList: reader.absolutePath("BLOCKLIST_SEED_PATH", or: "/etc/kars/blocklist/domains.txt"),

@@ -20,6 +20,9 @@ package struct HTTPURL: Sendable, Hashable {
 
     static let maxBytes = 8192
 
+    /// Whether it leads to the machine that asks.
+    package var isLoopback: Bool { ["127.0.0.1", "::1", "localhost"].contains(host) }
+
     package init(scheme: Scheme, host: String, port: UInt16, target: String = "/") {
         self.scheme = scheme
         self.host = host

@@ -96,6 +96,9 @@ package actor ByteStream {
         }
     }
 
+    /// Whether the peer will send nothing more than what is on its way, or the connection is gone; known before it is read.
+    package var hasPeerEnded: Bool { transport.hasPeerEnded || !transport.isOpen }
+
     /// Puts bytes back, so that the next read returns them first.
     package func unread(_ bytes: [UInt8]) { unread = bytes + unread }
 

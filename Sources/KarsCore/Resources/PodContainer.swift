@@ -21,6 +21,8 @@ package struct Container: ResourceValue {
     package var readinessProbe: Probe?
     package var startupProbe: Probe?
     package var securityContext: ContainerSecurityContext?
+    /// Among init containers: it stays, starts before the containers and ends after them (KEP-753).
+    package var isSidecar = false
 
     package init(name: String, image: String, command: [String] = [], args: [String] = []) {
         self.name = name
@@ -46,6 +48,10 @@ package struct Container: ResourceValue {
         readinessProbe = try reader.object("readinessProbe")
         startupProbe = try reader.object("startupProbe")
         securityContext = try reader.object("securityContext")
+        if let policy = try reader.text("restartPolicy") {
+            guard policy == "Always" else { throw ResourceError(reader.location("restartPolicy"), "expected Always") }
+            isSidecar = true
+        }
         try reader.finish(ignoring: ["terminationMessagePath", "terminationMessagePolicy"])
     }
 
@@ -54,6 +60,7 @@ package struct Container: ResourceValue {
         writer.write("name", name)
         writer.write("image", image)
         writer.write("imagePullPolicy", imagePullPolicy?.rawValue)
+        writer.write("restartPolicy", isSidecar ? "Always" : nil)
         writer.write("command", texts: command)
         writer.write("args", texts: args)
         writer.write("workingDir", workingDirectory)
@@ -238,10 +245,13 @@ package struct Probe: ResourceValue {
     package var successThreshold = 1
     package var failureThreshold = 3
 
-    package init(_ check: Check, initialDelaySeconds: Int = 0, periodSeconds: Int = 10, failureThreshold: Int = 3) {
+    package init(
+        _ check: Check, initialDelaySeconds: Int = 0, periodSeconds: Int = 10, timeoutSeconds: Int = 1, failureThreshold: Int = 3
+    ) {
         self.check = check
         self.initialDelaySeconds = initialDelaySeconds
         self.periodSeconds = periodSeconds
+        self.timeoutSeconds = timeoutSeconds
         self.failureThreshold = failureThreshold
     }
 

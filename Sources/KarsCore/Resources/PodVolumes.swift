@@ -7,6 +7,8 @@ package struct Volume: ResourceValue {
         case secret(name: String, optional: Bool, mode: Int?)
         /// A directory of the machine. Only for the laptop: the controller never writes it.
         case hostPath(path: String, create: Bool)
+        /// Several sources in one directory. Only for clusters.
+        case projected([VolumeProjection], mode: Int?)
     }
 
     package var name: String
@@ -57,8 +59,13 @@ package struct Volume: ResourceValue {
             }
             try inner.finish()
             source = .hostPath(path: hostPath, create: type == "DirectoryOrCreate")
+        } else if let value = reader.value("projected") {
+            var inner = try ResourceReader(value, at: reader.location("projected"))
+            let mode = try inner.integer("defaultMode", in: 0...0o777)
+            source = .projected(try inner.list("sources"), mode: mode)
+            try inner.finish()
         } else {
-            throw ResourceError(path, "expected emptyDir, configMap, secret or hostPath")
+            throw ResourceError(path, "expected emptyDir, configMap, secret, hostPath or projected")
         }
         try reader.finish()
     }
@@ -84,6 +91,10 @@ package struct Volume: ResourceValue {
             inner.write("path", path)
             inner.write("type", create ? "DirectoryOrCreate" : "Directory")
             writer.write("hostPath", json: inner.json)
+        case .projected(let sources, let mode):
+            inner.write("sources", list: sources)
+            inner.write("defaultMode", mode)
+            writer.write("projected", json: inner.json)
         }
         return writer.json
     }

@@ -37,7 +37,8 @@ enum AgentContract {
     static let dummyKey = "router-managed"
 
     static func authMode(_ spec: SandboxSpec) -> String {
-        spec.secrets.modelKey != nil || spec.placement != .kubernetes ? "api-key" : "workload-identity"
+        let hasKey = spec.secrets?.modelKey != nil || spec.placement != .kubernetes
+        return hasKey || !spec.cluster.usesWorkloadIdentity ? "api-key" : "workload-identity"
     }
 
     static func list(_ values: [String]) -> String? { values.isEmpty ? nil : values.joined(separator: ",") }
@@ -47,7 +48,7 @@ enum AgentContract {
 enum RouterContract {
     static func environment(for spec: SandboxSpec) -> [EnvironmentVariable] {
         let governance = spec.governance
-        let pairs: [(String, String?)] = [
+        var pairs: [(String, String?)] = [
             ("SANDBOX_NAME", spec.name), ("SANDBOX_ISOLATION", spec.isolation),
             ("KARS_RUNTIME_CONTRACT_VERSION", "v1"), ("KARS_RUNTIME_KIND", spec.runtime.kind),
             ("KARS_PROVIDER", spec.provider.kind), ("KARS_PROVIDER_ENDPOINT", spec.provider.endpoint),
@@ -64,6 +65,11 @@ enum RouterContract {
             ("EGRESS_ALLOWLIST_DIR", "/etc/kars/egress"), ("EGRESS_APPROVAL_DIR", "/etc/kars/egress-approvals"),
             ("KARS_STATE_DIR", SandboxPod.statePath), ("KARS_SECRETS_DIR", SandboxPod.secretsPath),
         ]
+        if spec.placement == .kubernetes {
+            for policy in spec.cluster.policies where !pairs.contains(where: { $0.0 == policy.variable }) {
+                if let variable = policy.variable { pairs.append((variable, policy.mountPath)) }
+            }
+        }
         return pairs.compactMap { name, value in value.map { EnvironmentVariable(name, $0) } }
     }
 }

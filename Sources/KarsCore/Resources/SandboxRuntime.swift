@@ -5,7 +5,7 @@ package enum SandboxRuntime: Equatable, Sendable {
     /// Any image or command that keeps the contract. On a laptop without `image` the command runs on the host's files.
     case byo(image: String?, command: [String], arguments: [String])
     case openClaw(image: String?)
-    case hermes(version: String?)
+    case hermes(version: String?, entrypoint: [String] = [])
     case openAIAgents(pythonVersion: String?, entrypoint: [String])
     case microsoftAgentFramework(entrypoint: [String])
     case langGraph(typescript: Bool, entrypoint: [String])
@@ -50,8 +50,9 @@ package enum SandboxRuntime: Equatable, Sendable {
         switch self {
         case .native: ["kars", "agent", "run"]
         case .byo(_, let command, _): command
-        case .openClaw, .hermes: []
-        case .openAIAgents(_, let entrypoint), .microsoftAgentFramework(let entrypoint), .langGraph(_, let entrypoint),
+        case .openClaw: []
+        case .hermes(_, let entrypoint), .openAIAgents(_, let entrypoint), .microsoftAgentFramework(let entrypoint),
+            .langGraph(_, let entrypoint),
             .anthropic(_, let entrypoint), .pydanticAI(_, let entrypoint):
             entrypoint
         }
@@ -65,7 +66,7 @@ package enum SandboxRuntime: Equatable, Sendable {
     var defaultEnvironment: [EnvironmentVariable] {
         switch self {
         case .native, .byo, .openClaw: []
-        case .hermes(let version): Self.variable("HERMES_VERSION", version)
+        case .hermes(let version, _): Self.variable("HERMES_VERSION", version)
         case .openAIAgents(let version, _), .anthropic(let version, _), .pydanticAI(let version, _):
             Self.variable("RUNTIME_PYTHON_VERSION", version)
         case .microsoftAgentFramework: [EnvironmentVariable("RUNTIME_MAF_LANGUAGE", "python")]
@@ -101,6 +102,8 @@ package struct SandboxImages: Equatable, Sendable {
     /// Registry and path before an adapter's name, without a slash at the end.
     package var adapterPrefix: String
     package var adapterTag: String
+    /// Adapter name to image, instead of the two.
+    package var adapters: [String: String] = [:]
 
     package init(
         kars: String = "kars", sandbox: String = "openclaw-sandbox", adapterPrefix: String = "", adapterTag: String = "latest"
@@ -111,5 +114,8 @@ package struct SandboxImages: Equatable, Sendable {
         self.adapterTag = adapterTag
     }
 
-    func adapter(_ name: String) -> String { (adapterPrefix.isEmpty ? "" : adapterPrefix + "/") + "\(name):\(adapterTag)" }
+    func adapter(_ name: String) -> String {
+        if let image = adapters[name] { return image }
+        return (adapterPrefix.isEmpty ? "" : adapterPrefix + "/") + "\(name):\(adapterTag)"
+    }
 }

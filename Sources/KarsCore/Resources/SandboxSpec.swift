@@ -13,6 +13,8 @@ package struct SandboxSpec: Sendable {
     package var runtime: SandboxRuntime
     package var images = SandboxImages()
     package var placement = Placement.kubernetes
+    /// In force when `placement` is `kubernetes`.
+    package var cluster = ClusterPlacement()
 
     /// Model or deployment that the agent asks for unless it chooses.
     package var model: String
@@ -23,16 +25,21 @@ package struct SandboxSpec: Sendable {
     package var requestTokenBudget = 0
     package var governance = Governance()
     package var policies = SandboxPolicies()
-    package var secrets: RouterSecretContent
+    /// Nil when the Secret is made by somebody else.
+    package var secrets: RouterSecretContent?
 
     /// What the user adds to the agent's environment; reserved names are dropped and reported.
     package var userEnvironment: [EnvironmentVariable] = []
+    /// Variables that the agent gets from its channel Secret, where that has them.
+    package var channelKeys: [String] = []
     package var agentResources: ResourceRequirements?
     package var seccompProfile: SeccompProfile = .karsStrict
     package var isolation = "standard"
     package var clusterName: String?
 
-    package init(name: String, runtime: SandboxRuntime, model: String, provider: ModelBackend, secrets: RouterSecretContent) {
+    package init(
+        name: String, runtime: SandboxRuntime, model: String, provider: ModelBackend, secrets: RouterSecretContent? = nil
+    ) {
         self.name = name
         self.runtime = runtime
         self.model = model

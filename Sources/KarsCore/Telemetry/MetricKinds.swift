@@ -183,6 +183,13 @@ extension Metrics {
         MetricBy1(cells: make(name, help, .histogram, [a.declared], constants) { Histogram(bounds: buckets) }, a: a)
     }
 
+    package func histogram<A, B>(
+        _ name: StaticString, _ help: StaticString, buckets: [Double], by a: Label<A>, _ b: Label<B>, constants: Constants = []
+    ) -> MetricBy2<Histogram, A, B> {
+        let cells = make(name, help, .histogram, [a.declared, b.declared], constants) { Histogram(bounds: buckets) }
+        return MetricBy2(cells: cells, a: a, b: b)
+    }
+
     private func make<Cell: MetricCell>(
         _ name: StaticString, _ help: StaticString, _ kind: MetricFamily.Kind, _ labels: [LabelValues], _ constants: Constants,
         _ cell: () -> Cell

@@ -27,6 +27,7 @@ package struct RouterMetrics: Sendable {
     package enum PolicyKind: String, CaseIterable, Sendable {
         case agtProfile = "AgtProfile"
         case inferencePolicy = "InferencePolicy"
+        case memory = "Memory"
         case egress = "Egress"
         case egressApproval = "EgressApproval"
         case blockList = "BlockList"

@@ -67,13 +67,15 @@ import Darwin
             "confidential",
             { spec in
                 spec.isolation = "confidential"
+                spec.cluster.runtimeClassName = "kata-vm-isolation"
+                spec.cluster.nodeSelector = ["kars.azure.com/pool": "sandbox-kata"]
                 spec.clusterName = "prod-1"
                 spec.images = SandboxImages(
                     kars: "registry.example/kars@sha256:" + String(repeating: "ab", count: 32), adapterPrefix: "registry.example",
                     adapterTag: "1.2.3")
             }
         ),
-        ("no-model-key", { $0.secrets.modelKey = nil }),
+        ("no-model-key", { $0.secrets?.modelKey = nil }),
         (
             "user-variables",
             { spec in

@@ -30,16 +30,21 @@ import Testing
         kind: SandboxRuntime, placement: SandboxSpec.Placement
     ) throws {
         let pod = SandboxPod.plan(Self.spec(kind, placement)).pod
-        #expect(pod.spec.initContainers.map(\.name) == ["egress-guard"])
-        #expect(pod.spec.containers.map(\.name) == [kind.kind == "OpenClaw" ? "openclaw" : "agent", "inference-router"])
         let all = pod.spec.initContainers + pod.spec.containers
-        #expect(all.map { $0.securityContext?.runAsUser } == [0, 1_000, 1_001])
+        let agent = kind.kind == "OpenClaw" ? "openclaw" : "agent"
+        let preparing = placement == .kubernetes && kind != .native ? ["kars-binary", "workspace"] : []
+        let order = placement == .kubernetes ? ["inference-router", agent] : [agent, "inference-router"]
+        #expect(all.map(\.name) == ["egress-guard"] + preparing + order)
+        #expect(pod.spec.containers.contains { $0.name == agent })
+        let users = ["egress-guard": 0, "inference-router": 1_001]
         for container in all {
+            #expect(container.securityContext?.runAsUser == users[container.name] ?? 1_000)
             #expect(container.securityContext?.droppedCapabilities == ["ALL"])
             #expect(container.securityContext?.allowPrivilegeEscalation == false)
             #expect(container.securityContext?.readOnlyRootFilesystem == true)
+            #expect(container.securityContext?.addedCapabilities == (container.name == "egress-guard" ? ["NET_ADMIN"] : []))
+            #expect(container.isSidecar == (placement == .kubernetes && container.name == "inference-router"))
         }
-        #expect(all.map { $0.securityContext?.addedCapabilities } == [["NET_ADMIN"], [], []])
         #expect(pod.spec.automountServiceAccountToken == false)
     }
 
@@ -47,7 +52,10 @@ import Testing
     func `only the router mounts or names what is secret`(kind: SandboxRuntime, placement: SandboxSpec.Placement) throws {
         let plan = SandboxPod.plan(Self.spec(kind, placement))
         for container in plan.pod.spec.initContainers + plan.pod.spec.containers where container.name != "inference-router" {
-            #expect(!container.volumeMounts.contains { $0.name == "router-secrets" || $0.name == "router-state" })
+            #expect(
+                !container.volumeMounts.contains {
+                    ["router-secrets", "router-state", "router-token"].contains($0.name)
+                })
             #expect(container.environmentSources.isEmpty)
         }
         let text = String(decoding: plan.pod.json.encoded(), as: UTF8.self)
@@ -83,6 +91,32 @@ import Testing
         let plan = SandboxPod.plan(Self.spec(.native, Self.placements[1]))
         #expect(plan.pod.spec.initContainers.first?.command == ["kars", "egress-guard", "--protect-port", "11434"])
         #expect(SandboxPod.plan(Self.spec()).pod.spec.initContainers.first?.command == ["kars", "egress-guard"])
+    }
+
+    @Test func `the agent's keys for its channels are named one by one`() throws {
+        var spec = Self.spec(.hermes(version: nil))
+        spec.channelKeys = ["SLACK_BOT_TOKEN"]
+        let agent = try #require(SandboxPod.plan(spec).pod.spec.containers.first)
+        #expect(agent.environmentSources.isEmpty)
+        #expect(
+            agent.environment.contains(
+                EnvironmentVariable(
+                    "SLACK_BOT_TOKEN", from: .secretKey(name: "dev-credentials", key: "SLACK_BOT_TOKEN", optional: true))))
+    }
+
+    @Test func `writable paths are volumes of their own`() throws {
+        var spec = Self.spec(.openClaw(image: nil))
+        spec.cluster.writablePaths = ["/var/cache"]
+        let pod = SandboxPod.plan(spec).pod.spec
+        #expect(pod.containers[0].volumeMounts.contains(VolumeMount("writable-0", at: "/var/cache")))
+        #expect(pod.volumes.contains { $0.name == "writable-0" })
+    }
+
+    @Test func `code from an image is put beside the workspace before the agent starts`() {
+        var spec = Self.spec(.hermes(version: nil))
+        spec.cluster.agentCodeImage = "registry.example/code:1"
+        let names = SandboxPod.plan(spec).pod.spec.initContainers.map(\.name)
+        #expect(names == ["egress-guard", "kars-binary", "workspace", "agent-code", "inference-router"])
     }
 
     @Test func `host paths appear on the laptop only`() {

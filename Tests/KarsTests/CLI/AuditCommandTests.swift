@@ -6,31 +6,23 @@ import Testing
 @testable import Kars
 
 @Suite struct `Audit command` {
-    /// A home with one sandbox that has a chain of three events.
-    func withHome(_ body: (String, EvidenceConfig) throws -> Void) throws {
-        try withTemporaryDirectory { home in
-            let state = home + "/sandboxes/dev-agent/state/router"
-            try Files.createDirectories(state, mode: 0o700)
-            try body(home, EvidenceFixture.makeChain(in: state, count: 3))
-        }
+    /// A directory with a chain of three events below it.
+    func withHome(_ body: (String, EvidenceConfig) async throws -> Void) async throws {
+        try await withTemporaryDirectory { home in try await body(home, EvidenceFixture.makeChain(in: home, count: 3)) }
     }
 
-    func expect(_ status: Kars.ExitStatus, at location: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
-        #expect(sourceLocation: location) { try body() } throws: { ($0 as? CommandFailure)?.status == status }
+    func expect(
+        _ status: Kars.ExitStatus, at location: SourceLocation = #_sourceLocation, _ body: () async throws -> Void
+    ) async {
+        await #expect(sourceLocation: location) { try await body() } throws: { ($0 as? CommandFailure)?.status == status }
     }
 
-    func locate(_ home: String, _ name: String) throws -> AuditTarget.Location {
-        try AuditTarget.parse([name]).locate(EnvironmentReader(values: ["KARS_HOME": home]))
-    }
-
-    @Test func `a sandbox is found by name, a directory by path`() throws {
-        try withHome { home, config in
-            let byName = try locate(home, "dev-agent")
-            #expect(byName.directory == config.directory)
-            let byPath = try AuditTarget.parse(["--dir", config.directory]).locate()
-            #expect(byPath.directory == config.directory)
-            expect(.notFound) { _ = try locate(home, "other") }
-            expect(.notFound) { _ = try AuditTarget.parse(["--dir", home + "/none"]).locate() }
+    @Test func `a directory is found by path, and a sandbox nowhere when no cluster runs`() async throws {
+        try await withHome { home, config in
+            let byPath = try await AuditTarget.parse(["--dir", config.directory]).locate()
+            #expect(byPath.directory == config.directory && byPath.memory == nil)
+            await expect(.notFound) { _ = try await AuditTarget.parse(["other"]).locate(["KARS_HOME": home + "/kars"]) }
+            await expect(.notFound) { _ = try await AuditTarget.parse(["--dir", home + "/none"]).locate() }
         }
     }
 
@@ -39,37 +31,37 @@ import Testing
         #expect(throws: (any Error).self) { try AuditVerifyCommand.parse(arguments) }
     }
 
-    @Test func `a chain that holds passes, a changed one fails, none at all is not found`() throws {
-        try withHome { home, config in
+    @Test func `a chain that holds passes, a changed one fails, none at all is not found`() async throws {
+        try await withHome { home, config in
             let verify = ["--dir", config.directory, "--output", "json"]
-            try AuditVerifyCommand.parse(verify).run()
+            try await AuditVerifyCommand.parse(verify).run()
             let path = EvidenceFiles(directory: config.directory).log(1)
             var bytes = try Files.read(path, upTo: 1 << 20)
             bytes[200] ^= 1
             try AtomicFile.write(bytes, to: path, mode: 0o644)
-            expect(.failed) { try AuditVerifyCommand.parse(verify).run() }
+            await expect(.failed) { try await AuditVerifyCommand.parse(verify).run() }
             try Files.createDirectories(home + "/empty", mode: 0o700)
-            expect(.notFound) { try AuditVerifyCommand.parse(["--dir", home + "/empty"]).run() }
+            await expect(.notFound) { try await AuditVerifyCommand.parse(["--dir", home + "/empty"]).run() }
         }
     }
 
-    @Test func `the key can be given as text or file`() throws {
-        try withHome { home, config in
+    @Test func `the key can be given as text or file`() async throws {
+        try await withHome { home, config in
             let files = EvidenceFiles(directory: config.directory)
-            try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", files.publicKey]).run()
+            try await AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", files.publicKey]).run()
             let other = Ed25519.PrivateKey().publicKey.evidenceText
-            expect(.failed) {
-                try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", other]).run()
+            await expect(.failed) {
+                try await AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", other]).run()
             }
-            expect(.usage) {
-                try AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", home]).run()
+            await expect(.usage) {
+                try await AuditVerifyCommand.parse(["--dir", config.directory, "--public-key", home]).run()
             }
         }
     }
 
-    @Test func `what was verified is remembered and must be there the next time`() throws {
-        try withHome { home, config in
-            let memory = try #require(try locate(home, "dev-agent").memory)
+    @Test func `what was verified is remembered and must be there the next time`() async throws {
+        try await withHome { home, config in
+            let memory = AuditMemory(path: home + "/audit-verified.json")
             #expect(try memory.load() == nil)
             let report = try EvidenceFixture.verify(config)
             try memory.save(report)
@@ -79,8 +71,8 @@ import Testing
         }
     }
 
-    @Test func `both reports are JSON for programs`() throws {
-        try withHome { _, config in
+    @Test func `both reports are JSON for programs`() async throws {
+        try await withHome { _, config in
             let json = AuditVerifyCommand.json(try EvidenceFixture.verify(config))
             #expect(json["valid"] == true && json["records"] == 5 && json["closed"] == true)
             try Files.remove(EvidenceFiles(directory: config.directory).log(1))
@@ -98,7 +90,7 @@ import Testing
         #expect(row == "1       2026-01-02T03:04:06Z      deny          demo                  shell: [2J ")
     }
 
-    @Test func `tail takes its filters and limits`() async throws {
+    @Test func `tail takes its filters and limits`() throws {
         let command = try AuditTailCommand.parse(["dev-agent", "-n", "5", "--decision", "deny", "--json", "-f"])
         #expect(command.lines == 5 && command.decision == "deny" && command.json && command.follow)
         #expect(throws: (any Error).self) { try AuditTailCommand.parse(["dev-agent", "-n", "0"]) }

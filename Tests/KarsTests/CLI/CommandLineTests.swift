@@ -20,14 +20,6 @@ import Testing
     }
 }
 
-@Suite struct `Sandbox names` {
-    @Test(arguments: ["a", "dev-agent", "a1-b2", String(repeating: "x", count: 40)])
-    func `labels that start with a letter are names`(name: String) { #expect(SandboxName.isValid(name)) }
-
-    @Test(arguments: ["", "1a", "-a", "a-", "A", "a_b", "a.b", "../x", "a/b", "ä", String(repeating: "x", count: 41)])
-    func `all else is none`(name: String) { #expect(!SandboxName.isValid(name)) }
-}
-
 @Suite struct `Text for people` {
     @Test func `columns are as wide as their widest cell and cells cannot drive the terminal`() {
         var table = Table(["NAME", "X"])
@@ -63,15 +55,35 @@ import Testing
         }
         #expect { _ = try KarsHome.open(environment: [:]) } throws: { ($0 as? CommandFailure)?.status == .usage }
     }
+}
 
-    @Test func `records survive the round trip`() throws {
-        try withTemporaryDirectory { path in
-            let directory = SandboxDirectory(name: "a", path: path)
-            let record = SandboxRecord(
-                name: "a", runtime: .byo, command: ["x", "y z"], provider: .openAI, endpoint: "http://127.0.0.1:1/v1", model: "m",
-                policy: "web", dailyTokenBudget: 7, createdAt: UTCTime(seconds: 1_767_323_045))
-            try record.save(to: directory)
-            #expect(try SandboxRecord.load(from: directory) == record)
+@Suite struct `The model that kars dev offers` {
+    private func chosen(
+        _ provider: ModelProvider? = nil, _ endpoint: String? = nil, _ model: String? = nil, in directory: String
+    ) throws -> ModelSource {
+        try ModelSource.chosen(
+            provider: provider, endpoint: endpoint, model: model, in: KarsHome.open(environment: ["KARS_HOME": directory]))
+    }
+
+    @Test func `nothing said is the demo, and a provider that was named is remembered`() throws {
+        try withTemporaryDirectory { directory in
+            #expect(try chosen(in: directory) == ModelSource(provider: .demo, endpoint: nil, model: "demo"))
+            let endpoint = "http://127.0.0.1:11434/v1"
+            let named = try chosen(.openAI, endpoint, "llama3.2", in: directory)
+            #expect(named.endpoint?.isLoopback == true && named.endpoint?.port == 11_434 && named.model == "llama3.2")
+            #expect(try chosen(in: directory) == named)
+            #expect(try chosen(.demo, in: directory).endpoint == nil)
+        }
+    }
+
+    @Test(arguments: [
+        (ModelProvider.openAI, String?.none), (.azureOpenAI, "not a url"), (.openAI, "ftp://x/v1"), (.demo, "http://x/"),
+    ])
+    func `a provider without a usable address is refused as usage`(provider: ModelProvider, endpoint: String?) throws {
+        try withTemporaryDirectory { directory in
+            #expect { _ = try chosen(provider, endpoint, in: directory) } throws: { ($0 as? CommandFailure)?.status == .usage }
+            let remembered = try chosen(in: directory)
+            #expect(remembered.provider == .demo)
         }
     }
 }

@@ -49,6 +49,13 @@ private struct TableLister: DirectoryLister {
         #expect(sources.sorted() == ["/etc", "/opt", "/usr", "/usr/local/bin/kars"])
     }
 
+    @Test func `a mount below a system directory leaves its original where the directory leads`() throws {
+        let steps = Self.steps([.init(path: "/opt/tools", kind: .memory(bytes: 1_024, owner: 1_000))])
+        #expect(steps.contains(.bind(source: "/opt", to: "/.kars/root/opt")))
+        #expect(!steps.contains(.link("/.kars/root/opt", to: "/opt")))
+        #expect(steps.contains(.link("/.kars/root/usr", to: "/usr")))
+    }
+
     @Test func `homes, data and sockets are empty directories`() {
         let steps = Self.steps()
         for path in ["/home", "/root", "/run", "/srv", "/mnt", "/var/lib", "/var/log"] {

@@ -1,3 +1,4 @@
+import KarsCore
 import Testing
 
 @testable import Kars

@@ -10,7 +10,7 @@ import Testing
     static let views = [
         "/status", "/internal/policy-status", "/audit/head", "/budget", "/egress/status", "/egress/learned",
         "/egress/allowlist", "/egress/pending", "/egress/learned/blocked", "/internal/egress/blocked?since=-10m",
-        "/internal/egress/blocked/top?window=5m&n=10", "/approvals",
+        "/internal/egress/blocked/top?window=5m&n=10", "/approvals", "/audit/files",
     ]
     static let operations = [
         "/egress/learn", "/egress/learned/clear", "/egress/approve", "/egress/deny", "/egress/enforce", "/approvals/approve",
@@ -45,6 +45,29 @@ import Testing
                     #expect(answer.status == 401)
                     #expect(answer.errorCode == "unauthorized")
                 }
+            }
+        }
+    }
+
+    @Test func `the evidence can be copied in pieces, and nothing else that the router has`() async throws {
+        try await with { (plane, fixture) async throws in
+            try fixture.evidence.sync()
+            let listing = try await plane.answer(.get, "/audit/files", headers: Self.bearer)
+            let names = listing.json?["files"]?.arrayValue?.compactMap { $0["name"]?.stringValue } ?? []
+            #expect(names.contains("audit.pub") && names.contains("audit-000001.jsonl"))
+            #expect(names.last == "audit-000001.jsonl")
+            let whole = try Files.read("\(fixture.directory)/audit/audit-000001.jsonl", upTo: 1 << 20)
+            for offset in [0, 10, whole.count, whole.count + 5] {
+                let part = try await plane.answer(.get, "/audit/files/audit-000001.jsonl?offset=\(offset)", headers: Self.bearer)
+                #expect(part.json?["data"]?.stringValue.flatMap { Base64.decode($0) } == Array(whole.dropFirst(offset)))
+            }
+            for path in ["audit.key", "../audit.key", ".lock", "budget.json", "", "audit-1.jsonl", "%2e%2e/audit.key"] {
+                let answer = try await plane.answer(.get, "/audit/files/\(path)", headers: Self.bearer)
+                #expect(answer.status == 404, "\(path)")
+            }
+            for offset in ["-1", "x"] {
+                #expect(
+                    try await plane.answer(.get, "/audit/files/audit.pub?offset=\(offset)", headers: Self.bearer).status == 400)
             }
         }
     }

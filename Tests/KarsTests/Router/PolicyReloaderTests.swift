@@ -34,13 +34,14 @@ import Testing
 
         init(_ directory: String) throws {
             self.directory = directory
-            for name in ["profiles", "inference", "egress", "approvals"] {
+            for name in ["profiles", "inference", "memory", "egress", "approvals"] {
                 try Files.createDirectories("\(directory)/\(name)", mode: 0o700)
             }
             reloader = PolicyReloader(
+                sandbox: "t",
                 paths: RouterConfig.PolicyPaths(
                     profiles: "\(directory)/profiles", inference: "\(directory)/inference",
-                    allowlist: "\(directory)/egress", approvals: "\(directory)/approvals",
+                    memory: "\(directory)/memory", allowlist: "\(directory)/egress", approvals: "\(directory)/approvals",
                     blockList: "\(directory)/blocklist.txt", blockListEnabled: true, learnsEgress: false,
                     pollInterval: .milliseconds(20)),
                 store: store, egress: egress, metrics: RouterMetrics(in: Metrics(), sandbox: "t", models: []), log: .silent,
@@ -168,6 +169,64 @@ import Testing
             }
             try fixture.write(list("c.example"), "egress/allowlist.json")
             #expect(fixture.store.board[.approvals]?.digest == merged("c.example"))
+        }
+    }
+
+    // MARK: - Memory, and grants that end
+
+    @Test func `a binding for another sandbox is refused, and the one in force stays`() throws {
+        try withTemporaryDirectory { directory in
+            let fixture = try Fixture(directory)
+            let mine = MemoryBinding(store: "s", sandbox: "t", scope: "x")
+            try fixture.write(String(decoding: mine.json.encoded(), as: UTF8.self), "memory/binding.json")
+            #expect(fixture.store.memory == mine)
+            let digest = fixture.store.board[.memory]?.digest
+            let other = MemoryBinding(store: "s", sandbox: "other", scope: "x")
+            try fixture.write(String(decoding: other.json.encoded(), as: UTF8.self), "memory/binding.json")
+            #expect(fixture.store.memory == mine)
+            #expect(fixture.store.board[.memory]?.digest == digest)
+            #expect(fixture.store.board[.memory]?.lastError?.contains("it is for other, not for t") == true)
+        }
+    }
+
+    @Test func `a grant whose file stays ends by itself: nothing is allowed by it, and the digest says so`() throws {
+        try withTemporaryDirectory { directory in
+            let control = try EgressControl(EgressControl.Config(sandbox: "t", statePath: nil))
+            let clock = Clock()
+            for name in ["egress", "approvals"] { try Files.createDirectories("\(directory)/\(name)", mode: 0o700) }
+            let store = PolicyStore()
+            let reloader = PolicyReloader(
+                sandbox: "t",
+                paths: RouterConfig.PolicyPaths(
+                    profiles: "\(directory)/none", inference: "\(directory)/none", memory: "\(directory)/none",
+                    allowlist: "\(directory)/egress", approvals: "\(directory)/approvals", blockList: "\(directory)/none",
+                    blockListEnabled: false, learnsEgress: false, pollInterval: .milliseconds(20)),
+                store: store, egress: control, metrics: RouterMetrics(in: Metrics(), sandbox: "t", models: []), log: .silent,
+                clock: { clock.now.withLock { $0 } })
+            let start = clock.now.withLock { $0 }
+            let spec = try EgressApproval.Spec(
+                reading: ["sandbox": "t", "hosts": [["host": "b.example"]], "reason": "r", "ttl": "PT1H"], at: "spec")
+            let file = try #require(spec.file(name: "g", from: start, until: start.advanced(by: .seconds(3600))))
+            try AtomicFile.write(EgressRule.document([]), to: "\(directory)/egress/allowlist.json", mode: 0o600)
+            reloader.loadAll()
+            try AtomicFile.write(Array(file.utf8), to: "\(directory)/approvals/approval-g.json", mode: 0o600)
+            reloader.loadAll()
+            let host = Host.name(try HostName("b.example"))
+            let granted = store.board[.approvals]?.digest
+            guard case .allow = control.decide(host, port: 443, now: start.advanced(by: .seconds(3599))) else {
+                Issue.record("the grant is not in force")
+                return
+            }
+            let end = start.advanced(by: .seconds(3600))
+            guard case .refuse = control.decide(host, port: 443, now: end) else {
+                Issue.record("the grant outlives its end")
+                return
+            }
+            clock.now.withLock { $0 = end }
+            reloader.loadAll()
+            let empty = try MergedAllowlist.digest(baseline: #"{"schemaVersion":1,"endpoints":[]}"#, files: [:], at: end)
+            #expect(store.board[.approvals]?.digest == empty.description)
+            #expect(granted != empty.description)
         }
     }
 }

@@ -12,14 +12,26 @@ struct ConnectCommand: AsyncParsableCommand {
               kars connect dev-agent
               kars connect dev-agent --prompt "list the files in my workspace"
               kars connect dev-agent --prompt "run uname -a" --output json
+              kars connect dev-agent --shell                      # a shell in the agent's container
             """)
 
     @Argument(help: "The sandbox.") var name: String
     @Option(help: "Ask this and print the answer; - reads it from standard input.") var prompt: String?
+    @Flag(help: "A shell in the agent's container instead of a chat.") var shell = false
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
+    /// The best shell that the image has.
+    private static let shellCommand = ["sh", "-c", "if command -v bash >/dev/null; then exec bash --login; fi; exec sh"]
+
+    func validate() throws {
+        guard !shell || prompt == nil else { throw ValidationError("choose one of --shell and --prompt") }
+    }
+
     func run() async throws {
-        let chat = try AgentChat(to: LocalSandbox.existing(name))
+        let sandbox = try await ClusterSandbox.named(name, cluster)
+        if shell { throw ExitCode(try await sandbox.exec(Self.shellCommand)) }
+        let chat = try AgentChat(to: sandbox)
         if let prompt {
             let text = prompt == "-" ? try Self.readStandardInput() : prompt
             try await ask(text, of: chat)
@@ -33,7 +45,7 @@ struct ConnectCommand: AsyncParsableCommand {
     private func ask(_ prompt: String, of chat: AgentChat) async throws {
         switch output.output {
         case .text: try await ChatView().show(prompt, in: chat)
-        case .json:
+        case .json, .yaml:
             var events: [JSON] = []
             var reply: String?
             try await chat.send(prompt) { event in

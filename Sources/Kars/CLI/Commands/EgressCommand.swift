@@ -1,9 +1,33 @@
 import ArgumentParser
 import KarsCore
 
+/// `kars egress NAME …` asks the router of a sandbox; its other commands are about grants in a cluster.
 struct EgressCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "egress", abstract: "See and change which hosts a sandbox may reach.",
+        discussion: """
+            `kars egress NAME` and a flag ask the router of the sandbox, and change what it allows until it starts again. A grant lasts as
+            long as it says, and is an object of the cluster.
+
+            Examples:
+              kars egress dev-agent --status
+              kars egress dev-agent --approve api.github.com
+              kars egress blocked dev-agent --since -2h
+              kars egress allow-extra research --host pypi.org --ttl PT2H --reason "new dependency" --ticket OPS-12
+              kars egress approvals research
+              kars egress revoke research-extra-20260102-030405z
+            """,
+        subcommands: [
+            EgressRouterCommand.self, EgressBlockedCommand.self, EgressGrantCommand.self, EgressGrantsCommand.self,
+            EgressRevokeCommand.self,
+        ],
+        defaultSubcommand: EgressRouterCommand.self)
+}
+
+/// What the router of one sandbox allows.
+struct EgressRouterCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "router", abstract: "See and change what a sandbox's router allows (the default).",
         discussion: """
             Examples:
               kars egress dev-agent --status
@@ -23,6 +47,7 @@ struct EgressCommand: AsyncParsableCommand {
     var deny: String?
     @Flag(help: "Stop learning; what was learned becomes the allow list.") var enforce = false
     @Flag(help: "Mode, counts and allow list (the default).") var status = false
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -33,7 +58,7 @@ struct EgressCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = try await OperatorClient.connect(to: name)
+        let client = try await OperatorClient.connect(to: name, cluster)
         if learn {
             try await report(client.post("/egress/learn", ["enabled": true])) { _ in
                 "learning: every host not on the block list is allowed"

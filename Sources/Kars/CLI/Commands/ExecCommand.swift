@@ -10,9 +10,11 @@ struct ExecCommand: AsyncParsableCommand {
             Examples:
               kars exec dev-agent -- id -u
               kars exec dev-agent -- sh
+              kars exec dev-agent --context prod -- cat /sandbox/notes.txt
             """)
 
     @Argument(help: "The sandbox.") var name: String
+    @OptionGroup var cluster: NamespacedOptions
     @Argument(parsing: .postTerminator, help: ArgumentHelp("The command, after --.", valueName: "command")) var command: [String]
 
     func validate() throws {
@@ -22,7 +24,6 @@ struct ExecCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let sandbox = try LocalSandbox.existing(name)
-        throw ExitCode(try await sandbox.exec(command))
+        throw ExitCode(try await ClusterSandbox.named(name, cluster).exec(command))
     }
 }

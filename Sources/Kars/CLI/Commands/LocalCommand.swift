@@ -29,6 +29,17 @@ struct LocalCommand: AsyncParsableCommand {
     /// The failure of a command that needs a cluster that does not run.
     static let notRunning = CommandFailure(.failed, "the local cluster is not running", advice: "`kars local start` starts it.")
 
+    static func stop() async throws {
+        do {
+            let process = ClusterProcess(directory: try directory())
+            if try process.stop() { return Terminal.note("the local cluster has stopped") }
+            let left = try await process.endRemains()
+            Terminal.note("the local cluster was not running" + (left == 0 ? "" : "; the pods that it had left have ended"))
+        } catch {
+            throw CommandFailure(.failed, "the local cluster did not stop: \(error)")
+        }
+    }
+
     struct Start: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Start the cluster and return once it serves.",
@@ -44,6 +55,8 @@ struct LocalCommand: AsyncParsableCommand {
         @Flag(help: "Serve in this process, with the log on standard output, until SIGTERM or SIGINT.") var foreground = false
         @Flag(help: "API server and controllers only: pods stay pending, as on a cluster that has no node yet.")
         var withoutNode = false
+        @Flag(help: "Also install kars in it, and run the controller that makes sandboxes of KarsSandbox objects.")
+        var withController = false
         @Option(help: "How much goes into the log: debug (a line for every request), info, warn, error.")
         var logLevel = LogLevelOption.info
 
@@ -53,13 +66,17 @@ struct LocalCommand: AsyncParsableCommand {
             do {
                 if foreground {
                     let log = Log(level: logLevel.level)
-                    return try await LocalServing(directory: directory, hasNode: !withoutNode, log: log).run { record in
+                    var serving = LocalServing(directory: directory, log: log)
+                    serving.hasNode = !withoutNode
+                    serving.hasController = withController
+                    return try await serving.run { record in
                         Terminal.note("the local cluster serves \(record.url); end it with Ctrl-C")
                     }
                 }
                 Terminal.note("starting the local cluster in \(directory.path)")
                 let (record, isNew) = try ClusterProcess(directory: directory).start(
-                    logLevel: logLevel.rawValue, hasNode: !withoutNode)
+                    logLevel: logLevel.rawValue, hasNode: !withoutNode, hasController: withController)
+                if withController { try await waitForController(directory) }
                 let spent = Instant.now().duration(since: started).wholeNanoseconds / 1_000_000
                 show(record, directory, isNew ? "ready after \(spent) ms" : "it was running already")
             } catch let error as CommandFailure {
@@ -67,6 +84,16 @@ struct LocalCommand: AsyncParsableCommand {
             } catch {
                 throw CommandFailure(.failed, "the local cluster did not start: \(error)")
             }
+        }
+
+        private func waitForController(_ directory: ClusterDirectory) async throws {
+            let choice = ClusterChoice(paths: [directory.kubeconfigPath], context: nil, label: "the embedded cluster")
+            let client = try ClusterOptions.client(choice)
+            let wait = ControllerWait(cluster: ClusterConnection(api: client, client: client, label: choice.label))
+            let result: Result<Void, any Error>
+            do { result = .success(try await wait.wait(within: .seconds(60))) } catch { result = .failure(error) }
+            await client.close()
+            try result.get()
         }
 
         private func show(_ record: ClusterDirectory.Record, _ directory: ClusterDirectory, _ how: String) {
@@ -86,17 +113,7 @@ struct LocalCommand: AsyncParsableCommand {
             abstract: "Stop the cluster and its pods; its state stays.", discussion: "Stopping one that does not run is no error."
         )
 
-        func run() async throws {
-            do {
-                let process = ClusterProcess(directory: try LocalCommand.directory())
-                if try process.stop() { return Terminal.note("the local cluster has stopped") }
-                let left = try await process.endRemains()
-                Terminal.note(
-                    "the local cluster was not running" + (left == 0 ? "" : "; the pods that it had left have ended"))
-            } catch {
-                throw CommandFailure(.failed, "the local cluster did not stop: \(error)")
-            }
-        }
+        func run() async throws { try await LocalCommand.stop() }
     }
 
     struct Status: ParsableCommand {

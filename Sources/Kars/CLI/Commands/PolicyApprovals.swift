@@ -14,6 +14,7 @@ struct PolicyApprovals: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Approve the call with this ticket.", valueName: "ticket")) var approve: String?
     @Option(help: ArgumentHelp("Deny the call with this ticket.", valueName: "ticket")) var deny: String?
     @Option(help: "In whose name; it is recorded.") var by: String?
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -22,7 +23,7 @@ struct PolicyApprovals: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = try await OperatorClient.connect(to: name)
+        let client = try await OperatorClient.connect(to: name, cluster)
         if let approve {
             let who = by ?? UserMapping.userName() ?? "operator"
             let answer = try await client.post("/approvals/approve", ["ticket": .string(approve), "by": .string(who)])

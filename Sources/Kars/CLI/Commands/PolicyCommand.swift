@@ -23,62 +23,102 @@ struct PolicyCommand: AsyncParsableCommand {
     struct Get: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What is configured, and what the router enforces.")
         @Argument(help: "The sandbox.") var name: String
+        @OptionGroup var cluster: NamespacedOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let directory = try KarsHome.open().existingSandbox(name)
-            let files = try PolicyFiles(in: directory)
-            let enforced = try await OperatorClient.connect(to: name).get("/internal/policy-status")
-            output.print(["profile": .string(files.profile), "allowlist": files.allowlist.json, "enforced": enforced]) {
-                var table = Table(["KIND", "DIGEST", "LOADED", "ERROR"])
-                for entry in enforced["entries"]?.arrayValue ?? [] {
-                    table.add([
-                        entry["kind"]?.stringValue ?? "", String((entry["digest"]?.stringValue ?? "-").prefix(19)),
-                        entry["loaded_at"]?.stringValue ?? "-", entry["last_error"]?.stringValue ?? "",
-                    ])
-                }
-                let warnings = (enforced["entries"]?.arrayValue ?? []).flatMap { entry in
-                    (entry["warnings"]?.arrayValue ?? []).compactMap(\.stringValue).map {
-                        "\nwarning: \(entry["kind"]?.stringValue ?? ""): \($0)"
-                    }
-                }
-                let hosts = files.allowlist.entries.map { "  \($0)" }.joined(separator: "\n")
-                return """
-                    \(files.profile)
-                    allowed hosts
-                    \(hosts.isEmpty ? "  none" : hosts)
-
-                    \(table.text)\(warnings.joined())
-                    """
-            }
+            let sandbox = try await ClusterSandbox.named(name, cluster)
+            let configured = try await SandboxPolicyView.read(sandbox)
+            output.print(configured.report(enforced: try await OperatorClient(to: sandbox).get("/internal/policy-status")))
         }
     }
 
-    struct Allow: ParsableCommand {
+    struct Allow: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Add a host to the allow list.")
         @Argument(help: "The sandbox.") var name: String
         @Argument(help: "A host name, or *.suffix.") var host: String
         @Option(help: "Its port.") var port: UInt16 = 443
+        @OptionGroup var cluster: NamespacedOptions
 
-        func run() throws {
-            try PolicyFiles.edit(name) { try $0.add(host: host, port: port) }
+        func run() async throws {
+            try await PolicyCommand.edit(name, cluster) { try $0.add(host: host, port: port) }
             Terminal.note("allowed \(host):\(port)")
         }
     }
 
-    struct Deny: ParsableCommand {
+    struct Deny: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Take a host off the allow list.")
         @Argument(help: "The sandbox.") var name: String
         @Argument(help: "The host as the list names it.") var host: String
         @Option(help: "Only this port; every port by default.") var port: UInt16?
+        @OptionGroup var cluster: NamespacedOptions
 
-        func run() throws {
-            try PolicyFiles.edit(name) { list in
+        func run() async throws {
+            try await PolicyCommand.edit(name, cluster) { list in
                 guard list.remove(host: host, port: port) else {
                     throw CommandFailure(.notFound, "the allow list of '\(name)' has no \(host)\(port.map { ":\($0)" } ?? "")")
                 }
             }
             Terminal.note("\(host) is no longer on the allow list")
         }
+    }
+
+    private static func edit(
+        _ name: String, _ cluster: NamespacedOptions, _ change: (inout Allowlist) throws -> Void
+    ) async throws {
+        let sandbox = try await ClusterSandbox.named(name, cluster)
+        try await AllowlistEdit(cluster: sandbox.cluster, name: name).edit(change)
+    }
+}
+
+/// The policy that a sandbox is configured with.
+struct SandboxPolicyView {
+    /// Text of the AGT profile; nil when it comes from somewhere else, which `source` says.
+    var profile: String?
+    var source: String
+    var allowlist: Allowlist
+
+    static func read(_ sandbox: ClusterSandbox) async throws -> SandboxPolicyView {
+        let name = sandbox.sandbox.spec.governance?.toolPolicyRef?.name ?? ToolPolicy.defaultName
+        let policy = try await sandbox.cluster.find(ToolPolicy.self, name)
+        let profile = policy?["spec"]?["agtProfile"]
+        let source =
+            profile?["bundleRef"] != nil
+            ? "ToolPolicy '\(name)': a signed profile"
+            : policy == nil ? "ToolPolicy '\(name)', which does not exist" : "ToolPolicy '\(name)'"
+        return SandboxPolicyView(
+            profile: profile?["inline"]?.stringValue, source: source,
+            allowlist: try AllowlistEdit.read(sandbox.sandbox.spec.networkPolicy, of: sandbox.name))
+    }
+
+    func report(enforced: JSON) -> Report {
+        let entries = enforced["entries"]?.arrayValue ?? []
+        var table = Table(["KIND", "DIGEST", "LOADED", "ERROR"])
+        for entry in entries {
+            table.add([
+                entry["kind"]?.stringValue ?? "", String((entry["digest"]?.stringValue ?? "-").prefix(19)),
+                entry["loaded_at"]?.stringValue ?? "-", entry["last_error"]?.stringValue ?? "",
+            ])
+        }
+        let warnings = entries.flatMap { entry in
+            (entry["warnings"]?.arrayValue ?? []).compactMap(\.stringValue).map {
+                "\nwarning: \(entry["kind"]?.stringValue ?? ""): \(Terminal.safeLine($0))"
+            }
+        }
+        let hosts = allowlist.entries.map { "  \($0)" }.joined(separator: "\n")
+        let json: JSON = [
+            "profile": profile.map { .string($0) } ?? .null, "source": .string(source), "allowlist": allowlist.json,
+            "enforced": enforced,
+        ]
+        return Report(
+            json: json,
+            text: """
+                # \(source)
+                \(Terminal.safe(profile ?? "(no profile to show)"))
+                allowed hosts
+                \(hosts.isEmpty ? "  none" : hosts)
+
+                \(table.text)\(warnings.joined())
+                """)
     }
 }

@@ -8,49 +8,14 @@ struct StatusCommand: AsyncParsableCommand {
             Examples:
               kars status dev-agent
               kars status dev-agent --output json
+              kars status research --context prod
             """)
 
     @Argument(help: "The sandbox.") var name: String
+    @OptionGroup var cluster: NamespacedOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let directory = try KarsHome.open().existingSandbox(name)
-        let record = try SandboxRecord.load(from: directory)
-        let sandbox = LocalSandbox(directory)
-        let status = try sandbox.status()
-        let phase = status?.phase.rawValue ?? PodStatus.Phase.stopped.rawValue
-        var members = record.json.objectValue ?? JSONObject()
-        members["phase"] = .string(phase)
-        members["containers"] = status?.json["containers"]
-        members["notes"] = status?.json["notes"]
-        if phase == "Running" {
-            let router = try await OperatorClient.connect(to: name)
-            members["router"] = try await router.get("/status")
-            members["budget"] = try await router.get("/budget")
-        }
-        let json = JSON.object(members)
-        output.print(json) { Self.text(json) }
-    }
-
-    private static func text(_ json: JSON) -> String {
-        var lines: [String] = []
-        func add(_ label: String, _ value: String) {
-            lines.append(label + String(repeating: " ", count: max(1, 12 - label.count)) + Terminal.safeLine(value))
-        }
-        for key in ["name", "phase", "runtime", "provider", "endpoint", "model", "policy", "createdAt"] {
-            if let value = json[key]?.stringValue { add(key, value) }
-        }
-        for container in json["containers"]?.arrayValue ?? [] {
-            let restarts = container["restartCount"]?.intValue ?? 0
-            add(
-                "container",
-                "\(container["name"]?.stringValue ?? "?"): \(container["state"]?.stringValue ?? "?"), \(restarts) restarts")
-        }
-        if let budget = json["budget"] {
-            let limit = budget["daily"]?["limit"]?.intValue ?? 0
-            add("tokens", "\(budget["daily"]?["used"]?.intValue ?? 0) today\(limit > 0 ? " of \(limit)" : "")")
-        }
-        if let note = json["router"]?["note"]?.stringValue { add("note", note) }
-        return lines.joined(separator: "\n")
+        output.print(try await SandboxDescription.gather(ClusterSandbox.named(name, cluster)).report())
     }
 }

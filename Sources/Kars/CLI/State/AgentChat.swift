@@ -1,14 +1,14 @@
 import KarsCore
 
-/// The chat endpoint of a sandbox's agent, reached through the pod runner. Speaks to the built-in agent by events and to any
+/// The chat endpoint of a sandbox's agent, reached through whatever runs the pod. Speaks to the built-in agent by events and to any
 /// agent of the reference shape by `POST /chat {prompt} -> {reply}`.
 struct AgentChat: Sendable {
     static let port: UInt16 = 18_789
 
-    private let sandbox: LocalSandbox
+    private let sandbox: any ReachableSandbox
     private let client: HTTPClient
 
-    init(to sandbox: LocalSandbox) throws {
+    init(to sandbox: any ReachableSandbox) throws {
         self.sandbox = sandbox
         var config = HTTPClientConfig()
         config.timeouts = HTTPClientTimeouts(connect: .seconds(10), firstByte: .seconds(300), idle: .seconds(300))
@@ -37,6 +37,21 @@ struct AgentChat: Sendable {
             try await stream(response, report)
         } else {
             try await whole(response, report)
+        }
+    }
+
+    /// Fails unless somebody answers there, whatever the answer is.
+    func checkPresence() async throws {
+        let sandbox = sandbox
+        do {
+            _ = try await client.send(
+                HTTPClientRequest(
+                    method: .get, url: HTTPURL(scheme: .http, host: "127.0.0.1", port: Self.port, target: "/healthz"),
+                    connect: { try await sandbox.dial(port: Self.port) }))
+        } catch {
+            throw CommandFailure(
+                .failed, "the agent of '\(sandbox.name)' does not answer: \(error.reason)",
+                advice: "`kars logs \(sandbox.name) --service agent` shows what it says.")
         }
     }
 

@@ -55,67 +55,6 @@ struct KarsHome: Sendable {
 
     var configPath: String { path + "/config.json" }
     var secretsPath: String { path + "/secrets.json" }
-
-    func sandbox(_ name: String) -> SandboxDirectory { SandboxDirectory(name: name, path: "\(path)/sandboxes/\(name)") }
-
-    /// The sandboxes that exist here, by name.
-    func sandboxes() throws(CommandFailure) -> [SandboxDirectory] {
-        do {
-            return try Files.entries(of: path + "/sandboxes").sorted().map { sandbox($0) }.filter { $0.exists }
-        } catch {
-            throw CommandFailure(.failed, "cannot list \(path)/sandboxes: \(error)")
-        }
-    }
-
-    /// The sandbox of that name, or a failure that says it does not exist.
-    func existingSandbox(_ name: String) throws(CommandFailure) -> SandboxDirectory {
-        let directory = sandbox(name)
-        guard SandboxName.isValid(name), directory.exists else { throw .noSandbox(name) }
-        return directory
-    }
-}
-
-/// The files of one sandbox on this machine.
-struct SandboxDirectory: Sendable {
-    let name: String
-    let path: String
-
-    /// What the sandbox was made from; written last, so that its presence means the sandbox is whole.
-    var recordPath: String { path + "/sandbox.json" }
-    /// The token and certificate by which the CLI and the router know each other; mode 0600.
-    var operatorPath: String { path + "/operator.json" }
-    var routerStatePath: String { path + "/state/router" }
-    var auditPath: String { routerStatePath + "/audit" }
-    var workspacePath: String { path + "/workspace" }
-    var logsPath: String { path + "/logs" }
-    /// Where the pod runner keeps the content of a ConfigMap, a file per key.
-    func configMapPath(_ name: String) -> String { "\(path)/config/\(name)" }
-    var profilePath: String { configMapPath(SandboxObjectNames(sandbox: name).profile) + "/agt-profile.yaml" }
-    var allowlistPath: String { configMapPath(SandboxObjectNames(sandbox: name).allowlist) + "/allowlist.json" }
-
-    var exists: Bool { Files.exists(recordPath) }
-}
-
-/// Names of sandboxes: DNS labels (RFC 1123 §2.1) that start with a letter, because a Service is named after them.
-enum SandboxName {
-    static let maxLength = 40
-
-    static func isValid(_ name: String) -> Bool {
-        guard let first = name.utf8.first, let last = name.utf8.last, name.utf8.count <= maxLength else { return false }
-        let isLetter = { (byte: UInt8) in byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z") }
-        let isDigit = { (byte: UInt8) in byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
-        return isLetter(first) && last != UInt8(ascii: "-")
-            && name.utf8.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
-    }
-
-    static func validated(_ name: String) throws(CommandFailure) -> String {
-        guard isValid(name) else {
-            throw CommandFailure(
-                .usage, "'\(name)' is not a sandbox name",
-                advice:
-                    "Expected at most \(maxLength) lower-case letters, digits and dashes, a letter first, for instance dev-agent."
-            )
-        }
-        return name
-    }
+    /// Copies of evidence that were verified here, and what was verified, by sandbox.
+    func evidencePath(of sandbox: ClusterSandbox) -> String { "\(path)/evidence/\(sandbox.object.uid ?? sandbox.name)" }
 }

@@ -1,31 +1,30 @@
 import KarsCore
 
-/// The operator plane of a sandbox's router, reached through the pod runner: TLS with the certificate pinned when the sandbox
-/// was made, and a bearer token.
+/// The operator plane of a sandbox's router, reached through whatever runs the pod: TLS with the router's own certificate pinned,
+/// and a bearer token.
 struct OperatorClient: Sendable {
     static let port: UInt16 = 8446
     private static let maxAnswerBytes = 16 * 1024 * 1024
 
-    private let sandbox: LocalSandbox
+    private let sandbox: any ReachableSandbox
     private let token: Secret<String>
     private let client: HTTPClient
 
-    /// Fails when the sandbox does not exist or does not run.
-    static func connect(to name: String) async throws -> OperatorClient {
-        let sandbox = try LocalSandbox.existing(name)
-        guard try sandbox.isRunning else { throw CommandFailure.notRunning(name) }
-        return try OperatorClient(sandbox: sandbox)
-    }
-
-    init(sandbox: LocalSandbox) throws {
+    /// Fails when the sandbox does not run.
+    init(to sandbox: any ReachableSandbox) async throws {
         self.sandbox = sandbox
-        let access = try OperatorAccess.load(from: sandbox.directory)
+        let access = try await sandbox.operatorAccess()
         token = access.token
         var config = HTTPClientConfig()
         config.timeouts = HTTPClientTimeouts(connect: .seconds(5), firstByte: .seconds(15), idle: .seconds(15))
         client = try HTTPClient(
             config: config, group: EventLoopGroup(),
             tls: try TLSContext.client(trust: .pinned(fingerprint: TLSCertificate(pem: access.certificatePEM).fingerprint)))
+    }
+
+    /// Fails when there is no such sandbox, or it does not run.
+    static func connect(to name: String, _ options: NamespacedOptions) async throws -> OperatorClient {
+        try await OperatorClient(to: ClusterSandbox.named(name, options))
     }
 
     func get(_ path: String) async throws -> JSON { try await call(.get, path, body: nil) }
@@ -59,44 +58,11 @@ struct OperatorClient: Sendable {
     }
 }
 
-/// By what the CLI and the router of one sandbox know each other; made with the sandbox, kept beside it with mode 0600.
+/// By what the CLI and the router of one sandbox know each other.
 struct OperatorAccess: Sendable {
     /// The name the router's certificate is issued to: it is reached by descriptor, not by name.
     static let serverName = "router.kars.internal"
 
     var token: Secret<String>
     var certificatePEM: [UInt8]
-    var privateKeyPEM: Secret<[UInt8]>
-
-    static func issue() throws -> OperatorAccess {
-        let issued = try SelfSigned.issue(
-            CertificateRequest(
-                commonName: serverName, dnsNames: [serverName], now: .now(), validFor: .seconds(3_650 * 86_400)))
-        return OperatorAccess(
-            token: Secret(Hex.encode(SecureRandom.bytes(32))), certificatePEM: issued.certificatePEM,
-            privateKeyPEM: issued.privateKeyPEM)
-    }
-
-    static func load(from directory: SandboxDirectory) throws(CommandFailure) -> OperatorAccess {
-        do {
-            let json = try JSON(parsing: Files.read(directory.operatorPath, upTo: 64 * 1024))
-            guard let token = json["token"]?.stringValue, let certificate = json["certificate"]?.stringValue,
-                let key = json["privateKey"]?.stringValue
-            else { throw CommandFailure(.failed, "\(directory.operatorPath) is incomplete") }
-            return OperatorAccess(
-                token: Secret(token), certificatePEM: Array(certificate.utf8), privateKeyPEM: Secret(Array(key.utf8)))
-        } catch let failure as CommandFailure {
-            throw failure
-        } catch {
-            throw CommandFailure(.failed, "cannot read \(directory.operatorPath): \(error)")
-        }
-    }
-
-    func save(to directory: SandboxDirectory) throws {
-        let json: JSON = [
-            "token": .string(token.reveal()), "certificate": .string(String(decoding: certificatePEM, as: UTF8.self)),
-            "privateKey": .string(String(decoding: privateKeyPEM.reveal(), as: UTF8.self)),
-        ]
-        try AtomicFile.write(json.encoded(), to: directory.operatorPath, mode: 0o600)
-    }
 }

@@ -7,24 +7,41 @@ import Glibc
 import Darwin
 #endif
 
-/// What a command prints: text for people or one JSON value for programs. Data goes to standard output, progress and
-/// failures to standard error, so that `--output json` can always be piped.
-enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable { case text, json }
+/// What a command prints: text for people, or one value for programs. Data goes to standard output, progress and failures to
+/// standard error, so that `--output json` can always be piped.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case text, json, yaml
+
+    /// `table` and `pretty` are other words for text.
+    init?(argument: String) {
+        guard let format = ["table", "pretty"].contains(argument) ? .text : OutputFormat(rawValue: argument) else { return nil }
+        self = format
+    }
+}
+
+/// The result of a command: the value, and what people read of it.
+struct Report: Sendable {
+    var json: JSON
+    var text: String
+}
 
 /// Shared by every command that prints data.
 struct OutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "How to print the result: text or json.")
+    @Option(name: .shortAndLong, help: "How to print the result: text, json or yaml.")
     var output: OutputFormat = .text
 
     /// Prints `json` or, for people, what `text` makes of the same data.
     func print(_ json: JSON, text: () -> String) {
         switch output {
         case .json: Terminal.printLine(String(decoding: json.encoded(pretty: true), as: UTF8.self))
+        case .yaml: Terminal.printPart(YAML.emit(json))
         case .text:
             let text = text()
             if !text.isEmpty { Terminal.printLine(text) }
         }
     }
+
+    func print(_ report: Report) { print(report.json) { report.text } }
 }
 
 /// The person at the other end, if there is one.

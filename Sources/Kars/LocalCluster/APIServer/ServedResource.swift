@@ -9,6 +9,8 @@ struct RequestInfo: Sendable {
     var namespace: String?
     var name: String?
     var isDryRun = false
+    /// A connection to the object is asked for, not a change of it.
+    var connects = false
     /// Seconds since 1970 and nanoseconds, read once per request.
     var now: UTCTime
 }

@@ -5,9 +5,14 @@ enum AdmissionOperation: String, Sendable {
     case create = "CREATE"
     case update = "UPDATE"
     case delete = "DELETE"
+    case connect = "CONNECT"
 
     /// `old` is what a step of admission is given.
     init(_ request: RequestInfo, old: JSONObject?) {
+        guard !request.connects else {
+            self = .connect
+            return
+        }
         switch request.verb {
         case .delete, .deletecollection: self = .delete
         case .get, .list, .watch, .create, .update, .patch: self = old == nil ? .create : .update

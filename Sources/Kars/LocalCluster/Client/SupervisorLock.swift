@@ -32,10 +32,15 @@ enum SupervisorLock {
         throw LocalPodError(.alreadyRunning, "the sandbox is running already")
     }
 
-    /// Whether a supervisor is there, or comes up, or something cleans up after one.
-    static func isHeld(in directory: String) -> Bool {
-        let descriptor = open(path(in: directory), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { return false }
+    /// Whether a supervisor is there, or comes up, or something cleans up after one. Only a lock that does not exist is certainly not
+    /// held; one that cannot be looked at is an error.
+    static func isHeld(in directory: String) throws(FileError) -> Bool {
+        let path = path(in: directory)
+        let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return false }
+            throw FileError("open", path, errno: errno)
+        }
         defer { close(descriptor) }
         return flock(descriptor, LOCK_SH | LOCK_NB) != 0
     }
@@ -46,7 +51,7 @@ enum SupervisorLock {
     ) async throws -> Value? {
         for _ in 0..<mostLooks {
             // Looked at first: a supervisor that ends between the two has ended, one that begins holds it already.
-            let isHeld = isHeld(in: directory)
+            let isHeld = try isHeld(in: directory)
             do { return try await attempt() } catch let error as LocalPodError where error.code == .notRunning {}
             guard isHeld else { return nil }
             try await Task.sleep(for: betweenLooks)

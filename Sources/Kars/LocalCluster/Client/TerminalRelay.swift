@@ -28,10 +28,10 @@ struct TerminalRelay {
 
     func run(_ request: JSONObject) throws -> Int32 {
         var request = request
-        let size = Self.windowSize()
+        let size = RawTerminal.size
         request["terminal"] = true
-        request["rows"] = .number(JSONNumber(Int(size.ws_row)))
-        request["columns"] = .number(JSONNumber(Int(size.ws_col)))
+        request["rows"] = .int(size.rows)
+        request["columns"] = .int(size.columns)
         try LocalPod.send(.object(request), to: socket)
         let (answer, descriptors) = try LocalPod.receive(from: socket)
         try LocalPod.check(answer)
@@ -39,7 +39,12 @@ struct TerminalRelay {
         defer { close(terminal) }
         _ = fcntl(terminal, F_SETFL, O_NONBLOCK)
         let signals = try SignalPipe([SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT])
-        let end = try withRawTerminal { try relay(terminal, signals) }
+        let raw = RawTerminal.enter()
+        let end: End
+        do {
+            defer { raw?.leave() }
+            end = try relay(terminal, signals)
+        }
         signals.end()
         switch end {
         case .exit(let code): return code
@@ -55,17 +60,6 @@ struct TerminalRelay {
         }
     }
 
-    private func withRawTerminal(_ body: () throws -> End) throws -> End {
-        var before = termios()
-        guard tcgetattr(0, &before) == 0 else { return try body() }
-        var raw = before
-        cfmakeraw(&raw)
-        tcsetattr(0, TCSADRAIN, &raw)
-        // Not drained: who reads the output may have gone.
-        defer { tcsetattr(0, TCSANOW, &before) }
-        return try body()
-    }
-
     private func relay(_ terminal: Int32, _ signals: SignalPipe) throws -> End {
         var held: [UInt8] = [], inputEnded = false, outputEnded = false
         while true {
@@ -79,8 +73,8 @@ struct TerminalRelay {
             guard poll(&waits, 4, -1) > 0 else { continue }
             for number in signals.take() {
                 if number != SIGWINCH { return .signal(number) }
-                let size = Self.windowSize()
-                kars_set_window_size(terminal, size.ws_row, size.ws_col)
+                let size = RawTerminal.size
+                kars_set_window_size(terminal, UInt16(size.rows), UInt16(size.columns))
             }
             if waits[0].revents != 0 {
                 let typed = Self.readSome(0)
@@ -119,11 +113,5 @@ struct TerminalRelay {
         var chunk = [UInt8](repeating: 0, count: chunkBytes)
         let count = read(descriptor, &chunk, chunk.count)
         return count > 0 ? Array(chunk[..<count]) : []
-    }
-
-    private static func windowSize() -> winsize {
-        var size = winsize()
-        _ = ioctl(0, UInt(TIOCGWINSZ), &size)
-        return size
     }
 }

@@ -19,7 +19,9 @@ struct ClusterProcess: Sendable {
     /// Returns once the cluster serves, with where; one that serves already is left as it is. Blocking.
     ///
     /// - Parameter limit: for a machine that is very slow; the cluster is ended when it needs longer.
-    func start(logLevel: String = "info", hasNode: Bool = true, within limit: Duration = .seconds(60)) throws -> (
+    func start(
+        logLevel: String = "info", hasNode: Bool = true, hasController: Bool = false, within limit: Duration = .seconds(60)
+    ) throws -> (
         record: ClusterDirectory.Record, isNew: Bool
     ) {
         if let record = try directory.running() { return (record, false) }
@@ -37,7 +39,7 @@ struct ClusterProcess: Sendable {
         defer { close(log) }
         let words = CStrings(
             ["kars", "local", "serve", "--directory", directory.path, "--log-level", logLevel, "--ready-descriptor", "4"]
-                + (hasNode ? [] : ["--without-node"]))
+                + (hasNode ? [] : ["--without-node"]) + (hasController ? ["--with-controller"] : []))
         let environment = CStrings(["PATH=\(Programs.path)"])
         let process = kars_spawn(executable, words.pointers, environment.pointers, [null, log, log, null, ready[1]], 5)
         let failure = errno

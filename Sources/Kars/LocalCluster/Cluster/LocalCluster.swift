@@ -12,19 +12,26 @@ final class LocalCluster: Sendable {
     private let group: EventLoopGroup
     private let executable: String
     private let hasNode: Bool
+    private let hasController: Bool
     private let log: Log
 
     /// Opens what the directory holds, or begins it. Blocking. The caller has claimed the directory.
-    init(_ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true, log: Log) throws {
+    ///
+    /// - Parameter authorizer: put around the cluster's own, for instance to note what is asked.
+    init(
+        _ directory: ClusterDirectory, executable: String = HiddenStage.executable(), hasNode: Bool = true,
+        hasController: Bool = false, authorizer: (any Authorizer) -> any Authorizer = { $0 }, log: Log
+    ) throws {
         self.directory = directory
         self.executable = executable
         self.hasNode = hasNode
+        self.hasController = hasController
         self.log = log
         identity = try ClusterIdentity(
             directory: directory.identityPath, serverAddresses: [.v4(try ClusterAddresses().apiServer)], now: .now())
         store = try ObjectStore(StoreConfig(directory: directory.statePath))
         group = try EventLoopGroup()
-        server = APIServer(APIServerParts.ofCluster(identity, store, log), store: store, log: log)
+        server = APIServer(APIServerParts.ofCluster(identity, store, log, authorizer: authorizer), store: store, log: log)
     }
 
     /// Serves until `end` returns or a part fails. `ready` is called once, when clients may come.
@@ -51,10 +58,14 @@ final class LocalCluster: Sendable {
                     client: client, clusterCertificate: String(decoding: identity.authorityPEM, as: UTF8.self),
                     hasScheduler: hasNode,
                     log: log))
+            let kars = hasController ? ClusterOperator(context, server: record.url, authority: identity.authorityPEM) : nil
+            try await kars?.install()
             try directory.publish(record, kubeconfig: identity.kubeconfig(server: record.url))
             try ready(record)
             log.info("cluster.ready", ["url": .string(record.url)])
-            let parts: [any ClusterPart] = node.map { [controllers, $0] } ?? [controllers]
+            var parts: [any ClusterPart] = [controllers]
+            if let node { parts.append(node) }
+            if let kars { parts.append(kars) }
             try await Self.run(parts, until: end, log)
         } catch {
             failure = error
@@ -99,10 +110,13 @@ final class LocalCluster: Sendable {
 
 extension APIServerParts {
     /// Access, admission and everything that is answered and not stored, over the objects in `store`.
-    static func ofCluster(_ identity: ClusterIdentity, _ store: ObjectStore, _ log: Log) -> APIServerParts {
+    static func ofCluster(
+        _ identity: ClusterIdentity, _ store: ObjectStore, _ log: Log,
+        authorizer: (any Authorizer) -> any Authorizer = { $0 }
+    ) -> APIServerParts {
         let reader = StoreReader(store: store)
         let tokens = ServiceAccountTokens(signer: ServiceAccountSigner(key: identity.tokenKey), reader: reader)
-        let authorizer = RBACAuthorizer(reader: reader)
+        let authorizer = authorizer(RBACAuthorizer(reader: reader))
         var parts = APIServerParts(
             builtIn: BuiltInKinds.all, authenticator: ClusterAuthenticator(tokens: tokens), authorizer: authorizer)
         parts.admission = [

@@ -14,6 +14,7 @@ struct LocalServeCommand: AsyncParsableCommand {
     @Option var directory: String
     @Option var logLevel = LogLevelOption.info
     @Flag var withoutNode = false
+    @Flag var withController = false
     /// Where `kars local start` waits for one JSON object: where the cluster serves, or why it does not.
     @Option var readyDescriptor: Int32
 
@@ -21,9 +22,10 @@ struct LocalServeCommand: AsyncParsableCommand {
         let log = Log(level: logLevel.level)
         let descriptor = readyDescriptor
         do {
-            try await LocalServing(directory: ClusterDirectory(path: directory), hasNode: !withoutNode, log: log).run { record in
-                try Self.answer(record.json, to: descriptor)
-            }
+            var serving = LocalServing(directory: ClusterDirectory(path: directory), log: log)
+            serving.hasNode = !withoutNode
+            serving.hasController = withController
+            try await serving.run { record in try Self.answer(record.json, to: descriptor) }
         } catch {
             log.error("cluster.failed", ["error": .error(error)])
             // Nobody listens any more when it has been ready before.
@@ -42,14 +44,20 @@ struct LocalServeCommand: AsyncParsableCommand {
 struct LocalServing: Sendable {
     let directory: ClusterDirectory
     var hasNode = true
+    var hasController = false
     let log: Log
+
+    init(directory: ClusterDirectory, log: Log) {
+        self.directory = directory
+        self.log = log
+    }
 
     func run(ready: @escaping @Sendable (ClusterDirectory.Record) throws -> Void) async throws {
         SignalWaiter.ignoreBrokenPipes()
         let claim = try directory.claim()
         defer { withExtendedLifetime(claim) {} }
         let signals = try SignalWaiter()
-        let cluster = try LocalCluster(directory, hasNode: hasNode, log: log)
+        let cluster = try LocalCluster(directory, hasNode: hasNode, hasController: hasController, log: log)
         try await cluster.run(ready: ready, until: { _ = await signals.next() })
     }
 }

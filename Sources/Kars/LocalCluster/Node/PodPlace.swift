@@ -73,6 +73,15 @@ struct PodPreparation {
         var launch = PodLaunch(managedIn: directory, name: String(pod.name.prefix(63)))
         launch.network = place.attachment.map { .cluster($0) } ?? .isolated
         launch.hidden = [context.directory]
+        launch.loopbackPorts = try await LocalPod.blocking { [context, pod] in
+            try LoopbackPorts(ofNode: context.directory).granted(to: pod.object)
+        }
+        let closed = LoopbackPorts.asked(by: pod.object).subtracting(launch.loopbackPorts)
+        if !closed.isEmpty {
+            context.log.warn(
+                "pod.loopback.closed",
+                ["pod": .string(pod.fullName), "ports": .strings(closed.sorted().map { "\($0)" })])
+        }
         try await context.localPod(pod.uid).start(launch)
         guard let report = try await link.report() else { throw LocalPodError(.failed, "the pod's supervisor went away") }
         return report

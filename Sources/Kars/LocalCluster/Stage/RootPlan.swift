@@ -82,15 +82,17 @@ struct RootPlan {
             let path = "/" + name
             if !isMachine, ["dev", "proc", "sys", "run"].contains(name) { continue }
             present.insert(name)
+            let isOpened = entry == .directory && (name == "etc" || hasMissingMountPoint(below: path, source: source))
             switch entry {
             case .link(let target): steps.append(.link(path, to: target))
-            case .directory where name == "etc" || hasMissingMountPoint(below: path, source: source):
+            case .directory where isOpened:
                 steps += opened(path, source: source, copy: Self.original + path, isTop: true)
             case .directory: steps += [.directory(path, mode: 0o755), .bind(source: source + path, to: path)]
             case .file, .other: break
             }
-            // A link in a copy may climb out of it: `../../usr/share` from below /.kars/root/etc must arrive.
-            if name != "etc" { steps.append(.link("\(Self.original)/\(name)", to: path)) }
+            // A link in a copy may climb out of it: `../../usr/share` from below /.kars/root/etc must arrive. What is opened has its
+            // original there.
+            if !isOpened { steps.append(.link("\(Self.original)/\(name)", to: path)) }
         }
         for name in Self.emptyDirectories where !present.contains(name) {
             steps.append(.directory("/" + name, mode: Self.modes[name] ?? 0o755))

@@ -1,3 +1,5 @@
+import KarsCore
+
 /// One instruction of the kernel's packet filter machine (struct sock_filter): four fields, eight bytes, no padding.
 struct FilterInstruction: Equatable, Sendable {
     var code: UInt16
@@ -40,13 +42,6 @@ enum SystemCallFilter {
     private static let architectureOffset: UInt32 = 4
     private static func argument(_ index: UInt32) -> UInt32 { 16 + 8 * index }
 
-    /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
-    static let namespaceFlags: UInt32 = 0x7E02_0000
-    /// AF_UNIX, AF_INET, AF_INET6, AF_NETLINK.
-    static let socketFamilies: [UInt32] = [1, 2, 10, 16]
-    /// TIOCSTI, TIOCLINUX: input for a terminal as if its user had typed it.
-    static let refusedControls: [UInt32] = [0x5412, 0x541C]
-
     static func compile(for architecture: SystemCallProfile.Architecture) -> [FilterInstruction] {
         var program = [
             FilterInstruction(FilterInstruction.loadWord, architectureOffset),
@@ -80,15 +75,17 @@ enum SystemCallFilter {
         case "clone":
             return [
                 FilterInstruction(FilterInstruction.loadWord, argument(0)),
-                FilterInstruction(FilterInstruction.jumpAnyBit, namespaceFlags, ifFalse: 1),
+                FilterInstruction(FilterInstruction.jumpAnyBit, SystemCallProfile.namespaceFlags, ifFalse: 1),
                 FilterInstruction(FilterInstruction.result, Outcome.notPermitted), allow,
             ]
         case "clone3":
             return [FilterInstruction(FilterInstruction.result, Outcome.noSuchCall)]
         case "socket":
-            return choice(among: socketFamilies, of: argument(0), then: Outcome.allow, otherwise: Outcome.noSuchFamily)
+            return choice(
+                among: SystemCallProfile.socketFamilies, of: argument(0), then: Outcome.allow, otherwise: Outcome.noSuchFamily)
         case "ioctl":
-            return choice(among: refusedControls, of: argument(1), then: Outcome.notPermitted, otherwise: Outcome.allow)
+            return choice(
+                among: SystemCallProfile.refusedControls, of: argument(1), then: Outcome.notPermitted, otherwise: Outcome.allow)
         default:
             return [allow]
         }

@@ -172,6 +172,7 @@ extension ContainerSetup {
                     throw ResourceError(place, "'\(key)' is no file name")
                 }
                 mounts.append(Mount(path: mount.mountPath, kind: .files(files, mode: mode ?? 0o400, owner: user)))
+            case .projected: throw ResourceError(place, "projected volumes are for clusters")
             case .hostPath(let source, _):
                 // Only what belongs to the sandbox is given to its user; a directory of the person keeps its owner.
                 let isOwn = source.hasPrefix(context.launch.directory + "/") && !mount.readOnly

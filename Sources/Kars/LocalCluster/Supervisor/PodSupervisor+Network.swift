@@ -12,9 +12,12 @@ extension PodSupervisor {
     static let networkDeadline = Duration.seconds(10)
     private static let routeInterval = Duration.seconds(5)
 
-    /// Call once the guard's rules are in force. Containers start when packets flow.
+    /// Call once the guard's rules are in force, or before a guard starts. Containers start when packets flow.
     func startNetwork() {
-        if case .cluster(let attachment) = launch.network { return joinCluster(attachment) }
+        if case .cluster(let attachment) = launch.network {
+            guard !launch.loopbackPorts.isEmpty else { return joinCluster(attachment) }
+            return startRelay(isFirst: true) { [self] in joinCluster(attachment) }
+        }
         isOffline = !MachineRoutes.haveDefault()
         if isOffline { watchForRoute() }
         let isFirst = runs.allSatisfy { $0.machine.state == .waiting }
@@ -22,26 +25,51 @@ extension PodSupervisor {
             if isFirst { startContainers() }
             return
         }
+        let way = Way(name: isOffline ? "the relay" : "pasta", isFirst: isFirst, up: startContainers, again: startNetwork)
+        start(way) { [self] log in
+            isOffline
+                ? try relay.start(log: log)
+                : try PodNetwork(namespaces: namespaces, loopbackPorts: launch.loopbackPorts, lifeline: lifelineReader)
+                    .start(forwardsNames: forwardsNames, log: log)
+        }
+    }
+
+    /// Beside the cluster's network, which leads to no loopback.
+    private func startRelay(isFirst: Bool, _ up: @escaping () -> Void) {
+        let again = { [self] in startRelay(isFirst: false, up) }
+        start(Way(name: "the relay", isFirst: isFirst, up: up, again: again)) { [self] log in try relay.start(log: log) }
+    }
+
+    private var relay: LoopbackRelay {
+        LoopbackRelay(namespaces: namespaces, ports: launch.loopbackPorts, lifeline: lifelineReader, executable: executable)
+    }
+
+    /// A process that makes a way out of the pod.
+    private struct Way {
+        var name: String
+        /// Containers wait for it.
+        var isFirst: Bool
+        /// It leads out, for the first time.
+        var up: () -> Void
+        /// It has ended and is wanted still.
+        var again: () -> Void
+    }
+
+    private func start(_ way: Way, _ make: (Int32) throws -> (process: pid_t, ready: Int32)) {
         do {
             let log = open(networkLog.path, O_WRONLY | O_APPEND | O_CLOEXEC)
             defer { close(log) }
-            let started =
-                try isOffline
-                ? LoopbackRelay(
-                    namespaces: namespaces, ports: launch.loopbackPorts, lifeline: lifelineReader, executable: executable
-                ).start(log: log)
-                : PodNetwork(namespaces: namespaces, loopbackPorts: launch.loopbackPorts, lifeline: lifelineReader)
-                    .start(forwardsNames: forwardsNames, log: log)
-            follow(started.process, ready: started.ready, name: isOffline ? "the relay" : "pasta", isFirst: isFirst)
+            let started = try make(log)
+            follow(started.process, ready: started.ready, way)
         } catch {
             fail("NetworkFailed", "\(error)")
         }
     }
 
-    private func follow(_ process: pid_t, ready: Int32, name: String, isFirst: Bool) {
+    private func follow(_ process: pid_t, ready: Int32, _ way: Way) {
         network = process
         let deadline = loop.after(Self.networkDeadline) { [self] in
-            if isFirst { fail("NetworkFailed", "\(name) did not come up: \(networkLog.tail())") }
+            if way.isFirst { fail("NetworkFailed", "\(way.name) did not come up: \(networkLog.tail())") }
         }
         loop.watch(ready) { [self] in
             var byte: UInt8 = 0
@@ -49,15 +77,15 @@ extension PodSupervisor {
             loop.unwatch(ready)
             close(ready)
             loop.cancel(deadline)
-            if count > 0, isFirst { startContainers() }
+            if count > 0, way.isFirst { way.up() }
         }
         loop.onExit(of: process) { [self] code in
             network = nil
             if isStopping { return finishIfEmpty() }
-            if isFirst, runs.contains(where: { $0.machine.state == .waiting }) {
-                return fail("NetworkFailed", "\(name) exited with \(code): \(networkLog.tail())")
+            if way.isFirst, runs.contains(where: { $0.machine.state == .waiting }) {
+                return fail("NetworkFailed", "\(way.name) exited with \(code): \(networkLog.tail())")
             }
-            loop.after(.seconds(1)) { [self] in if !isStopping, network == nil { startNetwork() } }
+            loop.after(.seconds(1)) { if !self.isStopping, self.network == nil { way.again() } }
         }
     }
 

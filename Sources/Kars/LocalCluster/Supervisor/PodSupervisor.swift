@@ -116,6 +116,8 @@ final class PodSupervisor {
                 if create { try Files.createDirectories(path, mode: 0o700) }
                 guard Files.exists(path) else { throw ResourceError("spec.volumes.\(volume.name)", "\(path) is not there") }
             case .emptyDirectory, .secret: break
+            case .projected:
+                throw ResourceError("spec.volumes.\(volume.name)", "projected volumes are for clusters")
             }
         }
     }

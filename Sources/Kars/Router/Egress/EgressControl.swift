@@ -26,6 +26,8 @@ final class EgressControl: Sendable {
         var blocked: BlockedBuffer
         var learned: LearnedHosts
         var hasUnsavedHosts = false
+        /// Connections by the name of their approval; as many names as approvals are mounted.
+        var uses: [String: Int] = [:]
 
         mutating func replaceSources(_ body: (inout EgressPolicy.Sources) -> Void) {
             var sources = policy.sources
@@ -81,6 +83,15 @@ final class EgressControl: Sendable {
         }
     }
 
+    /// Counts a connection that was permitted by `rule`, if it is one of an approval.
+    func noteUse(of rule: String) {
+        guard let approval = EgressPolicy.approval(in: rule) else { return }
+        state.withLock { $0.uses[approval, default: 0] += 1 }
+    }
+
+    /// Connections by approval, of those that are mounted, since the start.
+    var approvalUses: [String: Int] { state.withLock { $0.uses } }
+
     /// Keeps a destination that learn mode let through.
     func noteLearned(_ name: HostName, port: UInt16, now: UTCTime) {
         state.withLock {
@@ -92,7 +103,13 @@ final class EgressControl: Sendable {
 
     /// nil: no allow list is mounted, and nothing is permitted.
     func replace(baseline: [EgressRule]?) { change { $0.baseline = baseline } }
-    func replace(approvals: [EgressGrant]) { change { $0.approvals = approvals } }
+    func replace(approvals: [EgressGrant]) {
+        let names = Set(approvals.map(\.name))
+        state.withLock { state in
+            state.replaceSources { $0.approvals = approvals }
+            state.uses = state.uses.filter { names.contains($0.key) }
+        }
+    }
     func replace(blockList: BlockList) { change { $0.blockList = blockList } }
 
     private func change(_ body: (inout EgressPolicy.Sources) -> Void) {

@@ -66,6 +66,7 @@ final class EgressGate: Sendable {
             if decision == .learn, attempt.edge != .dns, case .name(let name) = host {
                 control.noteLearned(name, port: attempt.port, now: now)
             }
+            if attempt.edge != .dns { control.noteUse(of: rule) }
             return .success(Route(rule: rule, addresses: addresses))
         case .refuse(let refusal):
             note(attempt, refusal, now: now)

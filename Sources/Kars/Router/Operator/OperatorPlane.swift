@@ -21,7 +21,10 @@ struct OperatorPlane: HTTPHandler {
         let reply = Reply(response: response, trace: traces.accepting(request.head.headers[TraceID.header]))
         do throws(Refusal) {
             guard isAuthorized(request.head.headers) else { throw .unauthorized }
-            if let answer = try view(request.head) {
+            if let answer = try await evidence(request.head) {
+                try request.require(.get)
+                await reply.send(json: answer)
+            } else if let answer = try view(request.head) {
                 try request.require(.get)
                 await reply.send(json: answer)
             } else {
@@ -42,6 +45,18 @@ struct OperatorPlane: HTTPHandler {
     }
 
     // MARK: - Looking
+
+    /// The evidence itself, for who verifies it elsewhere; nil for another path.
+    private func evidence(_ head: HTTPRequestHead) async throws(Refusal) -> JSON? {
+        let export = EvidenceExport(directory: "\(config.stateDirectory)/audit")
+        let prefix = "/audit/files"
+        guard head.path.hasPrefix(prefix) else { return nil }
+        let rest = head.path.dropFirst(prefix.utf8.count)
+        if rest.isEmpty { return try await export.listing() }
+        guard rest.hasPrefix("/") else { return nil }
+        let offset = Self.parameter("offset", in: head).map { Int($0) ?? -1 } ?? 0
+        return try await export.part(of: String(rest.dropFirst()), from: offset)
+    }
 
     /// What a path shows; nil for a path that does something, or nothing.
     private func view(_ head: HTTPRequestHead) throws(Refusal) -> JSON? {
@@ -96,6 +111,10 @@ struct OperatorPlane: HTTPHandler {
 
     private var policyStatus: JSON {
         guard var object = pipeline.policies.board.json.objectValue else { return pipeline.policies.board.json }
+        // Whoever asks knows whom it asked; the answer says who answers.
+        object["sandbox"] = .string(config.sandbox)
+        let uses = egress.approvalUses.sorted { $0.key < $1.key }.prefix(RouterReport.maxApprovals)
+        object["approval_uses"] = .object(JSONObject(uses.map { ($0.key, .int($0.value)) }))
         object["persistence"] = ["budgets": .bool(budget.problem == nil), "evidence": .bool(pipeline.evidenceProblem == nil)]
         return .object(object)
     }

@@ -7,6 +7,8 @@ import Synchronization
 /// A version that cannot be loaded leaves the last good one in force and shows in status. A profile that was never good, or
 /// is gone, denies everything. Everything here runs on one queue of its own, because it reads files.
 final class PolicyReloader: Sendable {
+    /// Whose router this is.
+    private let sandbox: String
     private let paths: RouterConfig.PolicyPaths
     private let store: PolicyStore
     private let egress: any EgressPolicySink
@@ -29,9 +31,11 @@ final class PolicyReloader: Sendable {
     private let isStopped = Atomic<Bool>(false)
 
     init(
-        paths: RouterConfig.PolicyPaths, store: PolicyStore, egress: any EgressPolicySink, metrics: RouterMetrics, log: Log,
+        sandbox: String, paths: RouterConfig.PolicyPaths, store: PolicyStore, egress: any EgressPolicySink,
+        metrics: RouterMetrics, log: Log,
         clock: @escaping @Sendable () -> UTCTime = UTCTime.now
     ) {
+        self.sandbox = sandbox
         self.paths = paths
         self.store = store
         self.egress = egress
@@ -92,6 +96,7 @@ final class PolicyReloader: Sendable {
         switch kind {
         case .profile: paths.profiles
         case .inference: paths.inference
+        case .memory: paths.memory
         case .allowlist: paths.allowlist
         case .approvals: paths.approvals
         }
@@ -154,6 +159,19 @@ final class PolicyReloader: Sendable {
             let digest = PolicyDigest(name: PolicyDigest.Name.inferencePolicy, body: file.bytes).description
             store.replace(inference: policy, digest: digest)
             return (digest, policy.warnings)
+        case .memory:
+            guard let file = files.first else {
+                store.replace(memory: nil)
+                return (nil, [])
+            }
+            let binding = try MemoryBinding(parsing: file.bytes, file: file.name)
+            // One that was mounted by mistake would show this agent what another remembers.
+            guard binding.sandbox == sandbox else {
+                throw PolicyFileError(
+                    file: file.name, reason: "sandboxRef.name: it is for \(binding.sandbox), not for \(sandbox)")
+            }
+            store.replace(memory: binding)
+            return (PolicyDigest(name: PolicyDigest.Name.memory, body: file.bytes).description, [])
         case .allowlist:
             guard let file = files.first else {
                 egress.replace(baseline: nil)
@@ -215,6 +233,7 @@ extension PolicySource.Kind {
         switch self {
         case .profile: .agtProfile
         case .inference: .inferencePolicy
+        case .memory: .memory
         case .allowlist: .egress
         case .approvals: .egressApproval
         }

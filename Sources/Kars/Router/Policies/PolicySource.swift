@@ -8,13 +8,7 @@ import Darwin
 
 /// One kind of policy and the mounted directory that its files come from (spec/router 3).
 struct PolicySource: Equatable, Sendable {
-    /// As the controller names them in `/internal/policy-status`.
-    enum Kind: String, CaseIterable, Sendable {
-        case profile = "AgtProfile"
-        case inference = "InferencePolicy"
-        case allowlist = "EgressAllowlist"
-        case approvals = "EgressApproval"
-    }
+    typealias Kind = RouterReport.Kind
 
     let kind: Kind
     let directory: String
@@ -29,16 +23,16 @@ struct PolicySource: Equatable, Sendable {
         guard !name.hasPrefix(".") else { return false }
         return switch kind {
         case .profile: name.hasSuffix(".yaml") || name.hasSuffix(".yml")
-        case .inference, .allowlist: name.hasSuffix(".json")
+        case .inference, .memory, .allowlist: name.hasSuffix(".json")
         case .approvals: name.hasPrefix("approval-") && name.hasSuffix(".json")
         }
     }
 
-    /// Inference policy and allow list are one file each: the first by name.
+    /// Inference policy, memory binding and allow list are one file each: the first by name.
     private var takesOnlyFirst: Bool {
         switch kind {
         case .profile, .approvals: false
-        case .inference, .allowlist: true
+        case .inference, .memory, .allowlist: true
         }
     }
 

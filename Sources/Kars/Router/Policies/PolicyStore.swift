@@ -34,10 +34,16 @@ final class EnforcedPolicy: Sendable {
 final class PolicyStore: Sendable {
     let board = PolicyStatusBoard()
     private let state: Mutex<EnforcedPolicy>
+    private let binding = Mutex<MemoryBinding?>(nil)
 
     init(_ policy: EnforcedPolicy = .denyingAll(because: "no profile has been loaded yet")) { state = Mutex(policy) }
 
     var current: EnforcedPolicy { state.withLock { $0 } }
+
+    /// Where memories are kept, and the only scope in it that the agent may see; nil: it has none.
+    var memory: MemoryBinding? { binding.withLock { $0 } }
+
+    func replace(memory: MemoryBinding?) { binding.withLock { $0 = memory } }
 
     /// Replaces the profile, leaving the inference policy as it is.
     func replace(engine: PolicyEngine, digest: String?) {

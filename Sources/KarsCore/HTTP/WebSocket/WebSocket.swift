@@ -1,7 +1,7 @@
 /// A WebSocket connection over a byte stream: `WebSocketMachine` with a socket.
 ///
-/// One reader at a time, any number of senders; pings are answered while somebody reads. Whoever has one closes it; one that is
-/// dropped cuts its connection.
+/// One reader at a time, any number of senders; pings are answered while somebody reads. A reader never waits for the peer to read,
+/// or two peers that both send much would wait for each other. Whoever has one closes it; one that is dropped cuts its connection.
 package actor WebSocket {
     package enum Message: Equatable, Sendable {
         case text(String)
@@ -16,6 +16,7 @@ package actor WebSocket {
     private var events: ArraySlice<WebSocketMachine.Event> = []
     private var isReading = false
     private var isWriting = false
+    private var isAnswering = false
     private var waitingWriters: [UnsafeContinuation<Void, Never>] = []
     private var failure: WebSocketError?
     /// What the peer gave as the reason for its close.
@@ -64,9 +65,22 @@ package actor WebSocket {
             throw await fail(error)
         }
         events = (part.map { machine.receive($0) } ?? machine.receiveEnd())[...]
-        // Answers to pings and to a close. When they cannot be sent, the next read says why.
-        if machine.hasOutgoing, !isWriting { try? await flush() }
+        answerSoon()
     }
+
+    /// Sends answers to pings and to a close, beside the reading.
+    private func answerSoon() {
+        guard machine.hasOutgoing, !isWriting, !isAnswering else { return }
+        isAnswering = true
+        Task {
+            // When they cannot be sent, the next read says why.
+            try? await flush()
+            isAnswering = false
+        }
+    }
+
+    /// Whether the peer sends nothing more than what is on its way.
+    package var hasPeerEnded: Bool { get async { await stream.hasPeerEnded } }
 
     // MARK: - Sending
 
@@ -119,9 +133,9 @@ package actor WebSocket {
             return
         }
         let deadline = Instant.now().advanced(by: Self.closeLimit)
-        while !machine.isClosed, failure == nil {
-            // Any failure means that there is nobody to wait for.
-            guard (try? await read(within: deadline.duration(since: .now()))) != nil else { break }
+        while !machine.isClosed, failure == nil, Instant.now() < deadline {
+            // Any failure means that there is nobody to wait for, and so does an end without a close.
+            guard (try? await read(within: deadline.duration(since: .now()))) != nil, !machine.hasFailed else { break }
             events = []
         }
         await end()
@@ -130,15 +144,24 @@ package actor WebSocket {
     /// Tells the peer why, where that is possible, and cuts the connection.
     private func fail(_ error: WebSocketError) async -> WebSocketError {
         failure = error
-        if machine.hasOutgoing, !isWriting { try? await stream.write(machine.takeOutgoing()) }
         await end()
         return error
     }
 
     private func end() async {
         if failure == nil { failure = machine.isClosed ? .closed : .disconnected("closed") }
-        try? await stream.flush(within: Self.closeLimit)
+        // Where a writer waits, the peer does not read, and would not read this either.
+        if !isWriting {
+            isWriting = true
+            // The last that is sent; when it does not arrive, the connection's end says enough.
+            if machine.hasOutgoing { try? await stream.write(machine.takeOutgoing(), within: Self.closeLimit) }
+            try? await stream.flush(within: Self.closeLimit)
+            isWriting = false
+        }
         await stream.close()
+        let waiting = waitingWriters
+        waitingWriters = []
+        for continuation in waiting { continuation.resume() }
     }
 }
 

@@ -44,6 +44,9 @@ package struct WebSocketMachine {
     /// The message whose frames are coming in.
     private var message: (isText: Bool, bytes: [UInt8], fragments: Int)?
     private var outgoing: [UInt8] = []
+    /// The payload of the newest ping that is not answered yet. Older ones need no answer (§5.5.3), so that a peer which sends pings
+    /// and reads nothing costs no more memory than one ping.
+    private var unanswered: [UInt8]?
 
     package init(
         _ role: Role, limits: Limits = Limits(), random: any RandomNumberGenerator & Sendable = SecureRandom()
@@ -56,9 +59,12 @@ package struct WebSocketMachine {
     package var isOpen: Bool { state == .open }
     /// Both sides have closed.
     package var isClosed: Bool { state == .closed }
-    package var hasOutgoing: Bool { !outgoing.isEmpty }
+    /// The connection is of no more use, or has ended without a close.
+    package var hasFailed: Bool { if case .failed = state { true } else { false } }
+    package var hasOutgoing: Bool { !outgoing.isEmpty || unanswered != nil }
 
     package mutating func takeOutgoing() -> [UInt8] {
+        answerPing()
         defer { outgoing = [] }
         return outgoing
     }
@@ -130,7 +136,7 @@ package struct WebSocketMachine {
         switch header.opcode {
         case .ping:
             // After our close nothing is sent any more (§5.5.1).
-            if state == .open { append(.pong, payload) }
+            if state == .open { unanswered = payload }
             return .ping(payload)
         case .pong: return .pong(payload)
         case .close: return try takeClose(payload)
@@ -214,7 +220,19 @@ package struct WebSocketMachine {
         }
     }
 
+    private mutating func answerPing() {
+        guard let payload = unanswered else { return }
+        unanswered = nil
+        write(.pong, payload)
+    }
+
+    /// After the answer that is due: nothing comes after a close.
     private mutating func append(_ opcode: WebSocketFrameHeader.Opcode, _ payload: [UInt8]) {
+        answerPing()
+        write(opcode, payload)
+    }
+
+    private mutating func write(_ opcode: WebSocketFrameHeader.Opcode, _ payload: [UInt8]) {
         var mask: UInt32?
         if role == .client { mask = UInt32(truncatingIfNeeded: random.next()) }
         outgoing.reserveCapacity(outgoing.count + payload.count + 14)

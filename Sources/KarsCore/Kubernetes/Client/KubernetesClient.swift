@@ -7,7 +7,7 @@ import Synchronization
 /// asks to come back later. Everything else (conflicts, lost answers) is for those who know what the request meant: the runtime.
 package final class KubernetesClient: KubernetesAPI {
     package let config: KubernetesClientConfig
-    private let group: EventLoopGroup
+    let group: EventLoopGroup
     /// What its pauses and expiries go by.
     package let time: any TimeSource
     private let credentials: CredentialSource

@@ -30,7 +30,7 @@ package struct EventNote: Sendable, Equatable {
 
 extension String {
     /// Cut between characters, with `…` in place of what is missing.
-    fileprivate func cut(toBytes limit: Int) -> String {
+    package func cut(toBytes limit: Int) -> String {
         guard utf8.count > limit else { return self }
         var text = self[...]
         while text.utf8.count > limit - 3 { text = text.dropLast() }

@@ -38,6 +38,13 @@ package struct Finalizer: Sendable, Equatable {
         }
     }
 
+    /// Lets go of an object that is not being deleted and has nothing left to clean up; nil when it is not held.
+    package func release(of object: JSONObject, in resource: GroupVersionResource) -> KubernetesRequest? {
+        let finalizers = object.metadata["finalizers"]?.arrayValue ?? []
+        guard finalizers.contains(where: { $0.stringValue == name }) else { return nil }
+        return write(finalizers.filter { $0.stringValue != name }, of: object, in: resource)
+    }
+
     private func write(_ finalizers: [JSON], of object: JSONObject, in resource: GroupVersionResource) -> KubernetesRequest {
         var metadata: JSONObject = ["finalizers": .array(finalizers)]
         metadata["resourceVersion"] = object.resourceVersion.map(JSON.string)

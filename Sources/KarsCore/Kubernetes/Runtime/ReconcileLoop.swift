@@ -12,6 +12,8 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
         /// What is kept of the objects that are watched; rounds read what they need afresh in any case.
         package var view = ObjectView.whole
         package var watch = WatchMachine.Config()
+        /// Told of each round: how long it took, and what it failed with. For metrics.
+        package var onRound: (@Sendable (Duration, APIStatus?) -> Void)?
 
         package init() {}
     }
@@ -40,7 +42,7 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
         loop = RoundLoop(
             workers: config.workers, backoff: config.backoff, time: informers.time, random: random,
             log: log.with(["kind": .string(reconciler.kind.kind)])
-        ) { (key) async throws(APIStatus) in try await rounds.reconcile(key) }
+        ) { (key) async throws(APIStatus) in try await rounds.observed(key) }
         let loop = loop
         informer(reconciler.kind.resource).addHandler { loop.add($0.key) }
     }
@@ -56,18 +58,21 @@ package final class ReconcileLoop<R: Reconciler>: Sendable {
     /// A change of an object in `resource` brings up the objects that `keys` names. With the `metadata` view there is no more than that
     /// to tell by; without a view it is that of `Config`.
     package func watches(
-        _ resource: GroupVersionResource, view: ObjectView? = nil, _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]
+        _ resource: GroupVersionResource, view: ObjectView? = nil, labels: String? = nil,
+        _ keys: @escaping @Sendable (JSONObject) -> [ObjectKey]
     ) {
         let loop = loop
-        informer(resource, view).addHandler { change in
+        informer(resource, view, labels: labels).addHandler { change in
             for key in keys(change.object) { loop.add(key) }
             // A change may be about two: one it no longer concerns, and one it concerns now.
             if case .updated(let old, _) = change { for key in keys(old) { loop.add(key) } }
         }
     }
 
-    private func informer(_ resource: GroupVersionResource, _ view: ObjectView? = nil) -> Informer {
-        informers.informer(resource, namespace: config.namespace, view: view ?? config.view, config: config.watch)
+    private func informer(_ resource: GroupVersionResource, _ view: ObjectView? = nil, labels: String? = nil) -> Informer {
+        var watch = config.watch
+        if let labels { watch.labelSelector = labels }
+        return informers.informer(resource, namespace: config.namespace, view: view ?? config.view, config: watch)
     }
 
     /// Looks at an object although nothing changed.
@@ -90,6 +95,19 @@ private struct Rounds<R: Reconciler>: Sendable {
     let events: EventRecorder?
     let time: any TimeSource
 
+    func observed(_ key: ObjectKey) async throws(APIStatus) -> Duration? {
+        guard let onRound = config.onRound else { return try await reconcile(key) }
+        let start = time.now()
+        do throws(APIStatus) {
+            let pause = try await reconcile(key)
+            onRound(time.now().duration(since: start), nil)
+            return pause
+        } catch {
+            onRound(time.now().duration(since: start), error)
+            throw error
+        }
+    }
+
     func reconcile(_ key: ObjectKey) async throws(APIStatus) -> Duration? {
         let resource = reconciler.kind.resource
         guard let object = try await api.objectIfPresent(.get(resource, namespace: key.namespace, name: key.name)) else {
@@ -97,6 +115,7 @@ private struct Rounds<R: Reconciler>: Sendable {
         }
         switch reconciler.finalizer?.step(for: object, in: resource) {
         case .add(let request):
+            guard reconciler.holds(object) else { return try await carryOut(object).requeueAfter }
             _ = try await api.send(request)
             return nil
         case .cleanUp(let remove): return try await cleanUp(object, removing: remove).requeueAfter
@@ -135,19 +154,35 @@ private struct Rounds<R: Reconciler>: Sendable {
     }
 
     private func apply(_ plan: ReconcilePlan, for object: JSONObject) async -> PlanOutcome {
-        for (index, change) in plan.changes.enumerated() {
-            do throws(APIStatus) {
-                let answer = try await api.send(change)
-                tell((plan.notes[index].map { [$0] } ?? []) + reconciler.notes(on: object, after: change, .success(answer)))
-            } catch {
-                // What was to be deleted is gone.
-                if change.verb == .delete, error.reason == .notFound { continue }
-                if error.isNamespaceEnding { return .failed(error) }
-                tell(reconciler.notes(on: object, after: change, .failure(error)))
-                return .failed(error)
-            }
+        for step in plan.steps {
+            let failure =
+                step.count == 1
+                ? await carryOut(plan, step.lowerBound, for: object)
+                : await withTaskGroup(of: (Int, APIStatus?).self) { group in
+                    for index in step { group.addTask { (index, await carryOut(plan, index, for: object)) } }
+                    var failures: [Int: APIStatus] = [:]
+                    for await (index, failure) in group { failures[index] = failure }
+                    return step.lazy.compactMap { failures[$0] }.first
+                }
+            if let failure { return .failed(failure) }
         }
         return .carriedOut
+    }
+
+    /// Sends one change; returns why it failed.
+    private func carryOut(_ plan: ReconcilePlan, _ index: Int, for object: JSONObject) async -> APIStatus? {
+        let change = plan.changes[index]
+        do throws(APIStatus) {
+            let answer = try await api.send(change)
+            tell((plan.notes[index].map { [$0] } ?? []) + reconciler.notes(on: object, after: change, .success(answer)))
+        } catch {
+            // What was to be deleted is gone.
+            if change.verb == .delete, error.reason == .notFound { return nil }
+            if error.isNamespaceEnding { return error }
+            tell(reconciler.notes(on: object, after: change, .failure(error)))
+            return error
+        }
+        return nil
     }
 
     private func tell(_ notes: [EventNote]) { for note in notes { events?.tell(note) } }

@@ -11,6 +11,8 @@ package protocol Reconciler: Sendable {
     var kind: ResourceDescription { get }
     /// Nil: nothing outlives the object but what the garbage collector finds by owner references.
     var finalizer: Finalizer? { get }
+    /// Whether `object` may still have something to clean up: one that has not gets no finalizer.
+    func holds(_ object: JSONObject) -> Bool
     /// Who owns the fields that the loop applies.
     var fieldManager: String { get }
     var statusWriting: StatusWriting { get }
@@ -40,6 +42,7 @@ package enum StatusWriting: Sendable {
 
 extension Reconciler {
     package var finalizer: Finalizer? { nil }
+    package func holds(_ object: JSONObject) -> Bool { true }
     package var statusWriting: StatusWriting { .apply }
     package var reconcilesDeleted: Bool { false }
     package func notes(on object: JSONObject, after change: KubernetesRequest, _ result: Result<JSON, APIStatus>) -> [EventNote] {
@@ -54,8 +57,11 @@ extension Reconciler {
 
 /// What a reconciler decided, as a value.
 package struct ReconcilePlan: Sendable, Equatable {
-    /// In this order; the first failure ends the round.
+    /// In this order; the first failure ends the round, after those that were sent with it.
     package var changes: [KubernetesRequest] = []
+    /// Changes that do not need each other and are sent at once, by their indexes. A server that makes changes durable in groups then
+    /// does so once.
+    package private(set) var groups: [Range<Int>] = []
     /// Look again after this long although nothing may have changed: something expires, or is not ours to watch.
     package var requeueAfter: Duration?
     /// What people are told once the change at an index has been carried out.
@@ -81,6 +87,33 @@ package struct ReconcilePlan: Sendable, Equatable {
         intent.metadata["annotations"] = .object(annotations)
         if let live, JSON.object(live).includes(.object(intent)) { return }
         changes.append(.apply(resource, intent, fieldManager: fieldManager))
+    }
+
+    /// Adds changes that do not need each other.
+    package mutating func together(_ add: (inout ReconcilePlan) -> Void) {
+        let first = changes.count
+        add(&self)
+        if changes.count > first + 1 { groups.append(first..<changes.count) }
+    }
+
+    /// Adds what `other` plans, in its order.
+    package mutating func append(_ other: ReconcilePlan) {
+        for (index, note) in other.notes { notes[changes.count + index] = note }
+        groups += other.groups.map { changes.count + $0.lowerBound..<changes.count + $0.upperBound }
+        changes += other.changes
+        if let pause = other.requeueAfter { requeue(after: pause) }
+    }
+
+    /// The changes as they are sent: those of a group at once, the others one by one.
+    var steps: [Range<Int>] {
+        var steps: [Range<Int>] = [], next = 0
+        for group in groups {
+            for index in next..<group.lowerBound { steps.append(index..<index + 1) }
+            steps.append(group)
+            next = group.upperBound
+        }
+        for index in next..<changes.count { steps.append(index..<index + 1) }
+        return steps
     }
 
     /// Tells `note` once the change that was added last has been carried out.

@@ -45,6 +45,16 @@ package struct EgressPolicy: Sendable {
         case refuse(Refusal)
     }
 
+    /// Before the name of the approval in the rule that it permits by.
+    private static let approvalPrefix = "egress:approval:"
+
+    /// The approval that `rule` of a decision comes from; nil for rules that last.
+    package static func approval(in rule: String) -> String? {
+        guard rule.hasPrefix(approvalPrefix) else { return nil }
+        // Names of objects have no colon.
+        return rule.dropFirst(approvalPrefix.count).split(separator: ":", maxSplits: 1).first.map(String.init)
+    }
+
     package let sources: Sources
     private let grants: RuleTable<Grant>
     private let denials: RuleTable<String>
@@ -62,7 +72,7 @@ package struct EgressPolicy: Sendable {
             for rule in baseline { grants.add(rule, Grant(rule: "egress:allowlist:\(rule)", approval: nil)) }
             for approval in sources.approvals {
                 for rule in approval.rules {
-                    grants.add(rule, Grant(rule: "egress:approval:\(approval.name):\(rule)", approval: approval))
+                    grants.add(rule, Grant(rule: "\(Self.approvalPrefix)\(approval.name):\(rule)", approval: approval))
                 }
             }
             for rule in sources.granted { grants.add(rule, Grant(rule: "egress:operator:\(rule)", approval: nil)) }

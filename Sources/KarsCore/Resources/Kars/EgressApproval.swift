@@ -17,9 +17,15 @@ package struct EgressApproval: KarsResource {
             .init("Sandbox", ".spec.sandbox"), .phase, .init("Expires", ".status.expiresAt"),
             .init("Hosts", ".status.hostCount", type: "integer"), .age,
         ],
-        spec: Spec.schema, status: Status.schema)
+        spec: Spec.schema, status: Status.schema,
+        rules: [
+            .init("size(self.metadata.name) <= \(maxNameLength)", message: "the name has at most \(maxNameLength) characters")
+        ])
 
-    package struct Spec: SchemaRecord {
+    /// `approval-`, the name and `.json` are a key of a ConfigMap, and names of field managers hold it too.
+    package static let maxNameLength = 63
+
+    package struct Spec: CheckedSpec {
         package var sandbox = ""
         package var hosts: [Host] = []
         package var reason = ""
@@ -32,18 +38,31 @@ package struct EgressApproval: KarsResource {
         package static let summary = "What is granted, to whom, and for how long."
         package static let fields: [SchemaField<Spec>] = [
             .required("sandbox", \.sandbox, "Name of a KarsSandbox in the same namespace.") {
-                $0.with(\.minLength, 1).with(\.maxLength, 253)
+                $0.lengths(1...253).matching(ObjectName.pattern)
             },
-            .required("hosts", \.hosts, "What may be reached.") { $0.with(\.minItems, 1).with(\.maxItems, 16) },
+            .required("hosts", \.hosts, "What may be reached.") { $0.counts(1...16) },
             .required("reason", \.reason, "Why; kept for those who look at it later.") {
-                $0.with(\.minLength, 1).with(\.maxLength, 512)
+                $0.lengths(1...512).matching(TextPattern.prose)
             },
-            .optional("ticket", \.ticket, "Where it was discussed.") { $0.with(\.minLength, 1).with(\.maxLength, 128) },
-            .required("ttl", \.ttl, "How long it lasts, as an ISO 8601 duration such as PT2H."),
+            .optional("ticket", \.ticket, "Where it was discussed.") { $0.lengths(1...128).matching(TextPattern.plain) },
+            .required("ttl", \.ttl, "How long it lasts, as an ISO 8601 duration such as PT2H.") {
+                $0.with(\.maxLength, ISO8601Duration.maxLength).matching(ISO8601Duration.pattern)
+            },
         ]
+        static let ttlRule = "ttl: expected an ISO 8601 duration of days, hours, minutes and seconds above zero, such as PT2H"
         package static let rules: [StructuralSchema.Rule] = [
-            .init("self == oldSelf", message: "a grant never changes: delete it and make another")
+            .init("self == oldSelf", message: "a grant never changes: delete it and make another"),
+            .init("self.ttl.matches('\(ISO8601Duration.nonzeroPattern)')", message: ttlRule),
         ]
+
+        package func ruleFaults() -> [ResourceError] {
+            var faults: [ResourceError] = []
+            faults.require(ISO8601Duration.seconds(ttl) != nil, "spec", Self.ttlRule)
+            for (index, entry) in hosts.enumerated() {
+                if let fault = GrantableHost.fault(in: entry.host) { faults.append(ResourceError("spec.hosts[\(index)]", fault)) }
+            }
+            return faults
+        }
     }
 
     package struct Host: SchemaRecord {
@@ -55,8 +74,11 @@ package struct EgressApproval: KarsResource {
 
         package static let summary = "A host that may be reached."
         package static let fields: [SchemaField<Host>] = [
-            .required("host", \.host, "A host name.") { $0.with(\.minLength, 1).with(\.maxLength, 253) },
+            .required("host", \.host, "A host name in the public DNS.") { $0.lengths(1...253).matching(GrantableHost.pattern) },
             .optional("port", \.port, "A TCP port; 443 when absent.") { $0.atLeast(1).atMost(65_535) },
+        ]
+        package static let rules: [StructuralSchema.Rule] = [
+            .init(GrantableHost.rule("self.host"), message: GrantableHost.message)
         ]
     }
 

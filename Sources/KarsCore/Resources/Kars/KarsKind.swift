@@ -33,6 +33,21 @@ package struct KarsKind: Sendable {
     /// CEL rules over the whole object, for instance on its name.
     package var rules: [StructuralSchema.Rule] = []
 
+    package init(
+        kind: String, plural: String, shortName: String, scope: Scope = .namespaced, summary: String, columns: [Column],
+        spec: StructuralSchema, status: StructuralSchema, rules: [StructuralSchema.Rule] = []
+    ) {
+        self.kind = kind
+        self.plural = plural
+        self.shortName = shortName
+        self.scope = scope
+        self.summary = summary
+        self.columns = columns
+        self.spec = spec
+        self.status = status
+        self.rules = rules
+    }
+
     package static let group = "kars.azure.com"
     package static let version = "v1alpha1"
     package static let apiVersion = "kars.azure.com/v1alpha1"

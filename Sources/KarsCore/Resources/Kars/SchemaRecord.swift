@@ -104,7 +104,8 @@ package struct SchemaField<Record>: Sendable {
         SchemaField(
             name: name, schema: refine(Value.schema.described(description)), isRequired: false,
             read: { record, json, path throws(ResourceError) in record[keyPath: place] = try Value(reading: json, at: path) },
-            write: { $0[keyPath: place].isEmpty ? nil : $0[keyPath: place].json })
+            // Said as an optional: a bare nil would be the JSON null.
+            write: { $0[keyPath: place].isEmpty ? Optional<JSON>.none : $0[keyPath: place].json })
     }
 }
 

@@ -90,6 +90,18 @@ private func closing(_ code: UInt16, _ reason: String = "") -> [UInt8] {
         #expect(machine.takeOutgoing() == [0x8a, 2, 5, 6])
     }
 
+    @Test func `of many pings the newest is answered, before what is sent next and never after a close`() throws {
+        var machine = server()
+        for number in UInt8(0)..<200 { _ = machine.receive(masked(0x89, [number])) }
+        try machine.send([1])
+        #expect(machine.takeOutgoing() == [0x8a, 1, 199, 0x82, 1, 1])
+        _ = machine.receive(masked(0x89, [7]))
+        machine.close(nil)
+        _ = machine.receive(masked(0x89, [8]))
+        #expect(machine.takeOutgoing() == [0x8a, 1, 7, 0x88, 0])
+        #expect(!machine.hasOutgoing)
+    }
+
     // MARK: - What is refused
 
     private func failure(of bytes: [UInt8], _ machine: WebSocketMachine = server()) -> (WebSocketError?, told: [UInt8]) {

@@ -80,6 +80,51 @@ import Testing
         }
     }
 
+    @Test func `peers that both send much, with pings between, do not wait for each other`() async throws {
+        let part = [UInt8](repeating: 7, count: 200_000)
+        try await connected { socket in
+            while let message = try await socket.receive() {
+                guard case .binary(let bytes) = message else { break }
+                try await socket.ping()
+                try await socket.send(bytes)
+            }
+        } _: { socket async throws in
+            let received = Task {
+                var count = 0
+                while count < 40, try await socket.receive() == .binary(part) { count += 1 }
+                return count
+            }
+            for _ in 0..<40 { try await socket.send(part) }
+            #expect(try await received.value == 40)
+            await socket.close()
+        }
+    }
+
+    @Test func `a peer that is cut off instead of answering a close is not waited for`() async throws {
+        let (closed, closing) = AsyncStream<Void>.makeStream()
+        try await connected { socket in
+            await socket.close()
+            closing.yield()
+        } _: { _ async throws in
+        }
+        for await _ in closed { break }
+    }
+
+    @Test func `a peer that closes while a writer waits ends both`() async throws {
+        try await connected { socket in
+            // Never reads, so that the client's writer comes to wait; then it is gone.
+            try await socket.send("go")
+            await socket.close(.goingAway)
+        } _: { socket async throws in
+            let writer = Task { while true { try await socket.send([UInt8](repeating: 1, count: 100_000)) } }
+            #expect(try await socket.receive() == .text("go"))
+            // In order or not, as the bytes that nobody reads any more make it; but it ends.
+            _ = try? await socket.receive()
+            await socket.close()
+            await #expect(throws: WebSocketError.self) { try await writer.value }
+        }
+    }
+
     @Test func `the server's close ends the messages, with its reason`() async throws {
         try await connected { socket in
             try await socket.send("last")

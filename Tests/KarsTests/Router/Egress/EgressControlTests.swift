@@ -119,4 +119,25 @@ import Testing
         #expect(control.statusJSON(now: Self.now)["pending_count"] == 1)
         #expect(control.allowlistJSON(now: Self.now)["count"] == 0)
     }
+
+    @Test func `connections by a grant are counted while it is mounted`() throws {
+        let control = try control()
+        let grant = EgressGrant(
+            name: "visit", rules: [try EgressRule(parsing: "a.example.com")], effectiveAt: Self.now,
+            expiresAt: Self.now.advanced(by: .seconds(60)))
+        control.replace(approvals: [grant])
+        guard case .allow(let rule) = control.decide(try Host("a.example.com"), port: 443, now: Self.now) else {
+            Issue.record("it is not allowed")
+            return
+        }
+        control.noteUse(of: rule)
+        control.noteUse(of: rule)
+        control.noteUse(of: "egress:allowlist:a.example.com:443")
+        control.noteUse(of: "egress:learn")
+        #expect(control.approvalUses == ["visit": 2])
+        control.replace(approvals: [grant])
+        #expect(control.approvalUses == ["visit": 2])
+        control.replace(approvals: [])
+        #expect(control.approvalUses == [:])
+    }
 }

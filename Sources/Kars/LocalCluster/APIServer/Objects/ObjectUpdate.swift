@@ -44,6 +44,7 @@ extension ObjectRequest {
         for _ in 0..<Self.maxAttempts {
             guard let live = context.store.get(key) else {
                 guard createsAbsent else { throw .notFound(name, name: key.name) }
+                try authorizeCreation()
                 let desired = try desire(nil)
                 do throws(APIStatus) {
                     return try await insert(
@@ -63,6 +64,15 @@ extension ObjectRequest {
             if let answer { return answer }
         }
         throw .conflict(name, name: key.name)
+    }
+
+    /// Whoever makes an object by changing it needs the right to create it too (apiserver `withAuthorization`).
+    private func authorizeCreation() throws(APIStatus) {
+        let creation = AccessAttributes(
+            verb: "create", target: .resource(name, subresource: nil, namespace: info.namespace, name: info.name))
+        if case .denied(let reason) = context.authorizer.decide(info.user, creation) {
+            throw AccessText.forbidden(info.user, creation, reason)
+        }
     }
 
     /// One attempt; nil when another writer was faster.

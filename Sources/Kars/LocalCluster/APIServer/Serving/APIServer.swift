@@ -125,6 +125,13 @@ final class APIServer: HTTPHandler, Sendable {
             return try await RESTDispatch.serve(subresource: subresource, request, &exchange)
         }
         guard handler.methods.contains(exchange.request.head.method) else { throw APIStatus.methodNotAllowed() }
+        if var options = ConnectOptions.object(for: name, exchange.query) {
+            var info = request.info
+            info.connects = true
+            for phase in [AdmissionPhase.mutating, .validating] {
+                _ = try await context.admit(&options, old: nil, info, phase)
+            }
+        }
         try await handler.handle(exchange.request, exchange.response, info: request.info)
     }
 

@@ -60,6 +60,8 @@ struct PolicyInputs: Sendable {
             case .create: "CreateOptions"
             case .update: "UpdateOptions"
             case .delete: "DeleteOptions"
+            // What a connection asks for is the object itself.
+            case .connect: ""
             }
         return [
             "kind": kind(matched), "resource": json(matched), "subResource": .string(request.subresource ?? ""),
@@ -67,7 +69,7 @@ struct PolicyInputs: Sendable {
             "requestSubResource": .string(request.subresource ?? ""), "name": .string(name),
             "namespace": .string(request.namespace ?? ""), "operation": .string(operation.rawValue),
             "userInfo": .object(request.user.json), "dryRun": .bool(request.isDryRun),
-            "options": ["kind": .string(options), "apiVersion": "meta.k8s.io/v1"],
+            "options": operation == .connect ? .null : ["kind": .string(options), "apiVersion": "meta.k8s.io/v1"],
         ]
     }
 }

@@ -19,12 +19,12 @@ enum CustomResources {
         _ version: JSON, _ index: Int, _ names: JSONObject, _ spec: JSONObject
     ) throws(FieldErrors) -> ServedResource {
         let path = "spec.versions[\(index)].schema.openAPIV3Schema"
-        let schema = try StructuralSchema(reading: version["schema"]?["openAPIV3Schema"] ?? [:], at: path)
+        let read = try DefinitionSchema.reading(version["schema"]?["openAPIV3Schema"] ?? [:], at: path)
         let hasStatus = version["subresources"]?["status"] != nil
         return ServedResource(
-            description: description(version, names, spec), schema: schema,
+            description: description(version, names, spec), schema: read.schema,
             strategy: CustomResourceStrategy(
-                hasStatus: hasStatus, warning: warning(version, names, spec), rules: SchemaRules(compiling: schema, at: path)),
+                hasStatus: hasStatus, warning: warning(version, names, spec), rules: read.rules),
             columns: columns(version), hasStatus: hasStatus, scale: scale(version["subresources"]?["scale"]),
             selectableFields: selectableFields(version), isCustom: true, allowsUnconditionalUpdate: false)
     }

@@ -100,13 +100,7 @@ enum DefinitionRules {
 
     private static func schemaFaults(_ json: JSON?, at path: String) -> [FieldError] {
         guard let json else { return [.required(path, "schemas are required")] }
-        do throws(FieldErrors) {
-            let schema = try StructuralSchema(reading: json, at: path)
-            let faults = schema.structuralFaults(at: path)
-            return faults.isEmpty ? SchemaRules(compiling: schema, at: path).faults : faults
-        } catch {
-            return error.errors
-        }
+        do throws(FieldErrors) { return try DefinitionSchema.reading(json, at: path).faults } catch { return error.errors }
     }
 
     private static func subresourceFaults(_ scale: JSON?, at path: String) -> [FieldError] {

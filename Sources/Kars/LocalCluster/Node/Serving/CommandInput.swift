@@ -49,23 +49,24 @@ final class CommandInput: Sendable {
     /// The command has it.
     func handedOver() { Self.shut(reader) }
 
-    /// Returns when the command has room for everything, reads no more, or `free` was called. Blocks; one caller at a time, who
-    /// also calls `end`.
-    func write(_ bytes: [UInt8]) {
-        let descriptor = writer.withLock { $0 }
-        var rest = bytes[...]
+    /// Returns when the command has room for everything, reads no more, or `free` was called; or when it took nothing for `limit`, with
+    /// what it has not taken. Blocks; one caller at a time, who also calls `end`.
+    func write(_ bytes: ArraySlice<UInt8>, within limit: Duration) -> ArraySlice<UInt8> {
+        let descriptor = writer.withLock { $0 }, milliseconds = Int32(clamping: limit.wholeNanoseconds / 1_000_000)
+        var rest = bytes
         while descriptor >= 0, !rest.isEmpty {
             let count = rest.withUnsafeBytes { Self.write(descriptor, $0) }
             if count > 0 { rest = rest.dropFirst(count) }
             if count > 0 || errno == EINTR { continue }
-            guard errno == EAGAIN else { return }
+            guard errno == EAGAIN else { return [] }
             var waits = [
                 pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0),
                 pollfd(fd: released, events: Int16(POLLIN), revents: 0),
             ]
-            _ = poll(&waits, 2, -1)
-            if waits[1].revents != 0 { return }
+            if poll(&waits, 2, milliseconds) == 0 { return rest }
+            if waits[1].revents != 0 { return [] }
         }
+        return []
     }
 
     private static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {

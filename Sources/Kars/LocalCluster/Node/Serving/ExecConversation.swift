@@ -19,6 +19,8 @@ struct ExecConversation: Sendable {
     let threads: BlockingQueue
 
     private static let chunkBytes = 16_384
+    /// How often it is seen whether the client of a command that reads nothing is still there.
+    private static let inputLook = Duration.seconds(1)
 
     func run() async {
         do {
@@ -122,7 +124,7 @@ struct ExecConversation: Sendable {
                 switch part {
                 case .data(ChannelMessage.stdin, let bytes) where hasInput && !bytes.isEmpty:
                     // A command that reads no more takes nothing; the rest of its life does not depend on it.
-                    try await threads.run { input.write(bytes) }
+                    guard try await give(bytes, to: input) else { return await gone() }
                 case .end(ChannelMessage.stdin): input.end()
                 case .data, .end: break
                 }
@@ -131,6 +133,20 @@ struct ExecConversation: Sendable {
             // The connection broke, which is an end like any other.
         }
         if !Task.isCancelled { await gone() }
+    }
+
+    /// False when the client left before the command had read everything: what it sent then is nobody's any more.
+    private func give(_ bytes: [UInt8], to input: CommandInput) async throws -> Bool {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = rest
+            rest = try await threads.run { input.write(part, within: Self.inputLook) }
+            guard !rest.isEmpty else { break }
+            // The end of a client that has sent much lies behind what nobody reads; but what is sent to one that is gone is refused.
+            try await channel.socket.ping()
+            if await channel.socket.hasPeerEnded { return false }
+        }
+        return true
     }
 
     // MARK: - On a terminal
