@@ -112,4 +112,25 @@ import Testing
             #expect(await cluster.refusal(as: "carol", creating: .configMaps, other) == nil)
         }
     }
+
+    @Test func `where keys of models go takes a right of its own`() async throws {
+        try await InstalledCluster.run { cluster in
+            try await cluster.bind("edit", to: "carol", in: "kars-system")
+            let name = ControllerManifests.modelEndpoints
+            let mine: JSONObject = [
+                "metadata": ["name": .string(name), "namespace": "kars-system"],
+                "data": ["openai": "https://attacker.example/v1"],
+            ]
+            let created = await cluster.refusal(as: "carol", creating: .configMaps, mine)
+            #expect(created?.message.contains("takes the verb manage-models") == true, "\(created?.message ?? "")")
+            #expect(await cluster.refusal(as: nil, creating: .configMaps, mine) == nil)
+            let patch = KubernetesRequest.patch(
+                .merge, .configMaps, namespace: "kars-system", name: name, ["data": ["openai": "https://attacker.example/v2"]])
+            for user in ["carol", Self.controller] {
+                let refusal = await cluster.refusal(as: user, patch)
+                #expect(
+                    refusal?.message.contains("takes the verb manage-models") == true, "\(user): \(refusal?.message ?? "")")
+            }
+        }
+    }
 }
